@@ -1,0 +1,1 @@
+"""The parts behind every front end; backend.lab is the only door."""

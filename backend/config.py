@@ -1,0 +1,266 @@
+"""Settings of a lab and the configuration of a run: frozen, strict about fields, YAML both ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import platformdirs
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+DEFAULT_MODEL = "bundled:smollm2-135m-instruct"
+
+
+class Settings(BaseSettings):
+    """Where a lab lives and how it runs its jobs; every field can come from ``SDLAB_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="SDLAB_", frozen=True, extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("sdlab")))
+    database_url: str = ""
+    threads: int = Field(0, ge=0, description="torch threads of a worker; 0: all cores")
+    lease_s: float = Field(30.0, gt=0, description="silence after which a worker counts as lost")
+    beat_s: float = Field(2.0, gt=0)
+    max_attempts: int = Field(3, ge=1)
+    grace_s: float = Field(60.0, gt=0, description="from the wish to stop to SIGKILL")
+    max_upload_mib: int = Field(1024, ge=1)
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL: ``database_url``, or SQLite under ``home``."""
+        return self.database_url or f"sqlite:///{self.home / 'lab.sqlite'}"
+
+
+class Frozen(BaseModel):
+    """Base of all parts of a configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Schedule(Frozen):
+    """A number that goes linearly from one value to another over the first steps of a run."""
+
+    start: float = Field(alias="from")
+    end: float = Field(alias="to")
+    over: int = Field(ge=1)
+
+    def at(self, step: int) -> float:
+        """The value at optimizer step ``step`` (counted from 0)."""
+        return self.start + (self.end - self.start) * min(step / self.over, 1.0)
+
+
+def value_at(value: float | Schedule, step: int) -> float:
+    """A number or the value of its schedule at ``step`` (from 0)."""
+    return value.at(step) if isinstance(value, Schedule) else float(value)
+
+
+RolloutSource = Literal["student", "teacher", "demonstration"]
+Share = Annotated[float, Field(ge=0, le=1)] | Schedule | Literal["rest"]
+
+
+def _one_source(value: Any) -> Any:
+    return {value: "rest"} if isinstance(value, str) else value
+
+
+class RolloutConfig(Frozen):
+    """Who writes the completions that are trained on, and how they are sampled."""
+
+    source: Annotated[dict[RolloutSource, Share], BeforeValidator(_one_source)]
+    per_prompt: int = Field(1, ge=1)
+    max_new_tokens: Annotated[int, Field(ge=1)] | Schedule = 64
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0, description="0: all tokens")
+
+    @model_validator(mode="after")
+    def _one_rest(self) -> Self:
+        if sum(share == "rest" for share in self.source.values()) != 1:
+            raise ValueError(
+                "exactly one source takes the rest, as in {demonstration: 0.5, student: rest}"
+            )
+        return self
+
+
+class TeacherConfig(Frozen):
+    """Which weights teach, and what they see beyond the prompt."""
+
+    weights: Literal["none", "base", "live", "ema"] = "none"
+    rate: float = Field(0.02, ge=0, le=1, description="EMA rate a step; 1 copies the student")
+    context: str = "earlier-turn"
+    template: str | None = Field(None, description="free form with {prompt} and {demonstration}")
+    temperature: float = Field(1.0, gt=0, description="below 1 sharpens the teacher")
+
+
+class DivergenceConfig(Frozen):
+    """How a token's target and the student's distribution are compared."""
+
+    kind: Literal["nll", "forward_kl", "reverse_kl", "jsd"]
+    support: Literal["full"] = "full"
+    teacher_share: float = Field(0.5, gt=0, lt=1, description="of the mixture, for jsd only")
+
+
+class TokenWeightsConfig(Frozen):
+    """Which completion tokens count, and how they are averaged."""
+
+    skip_first: int = Field(0, ge=0)
+    stop_below: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="leave out what follows a token that the teacher gives less than this",
+    )
+    average: Literal["sequence", "token"] = "sequence"
+
+
+class AdapterConfig(Frozen):
+    """The LoRA adapter that is trained."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32, gt=0)
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+
+class OptimizerConfig(Frozen):
+    """AdamW and its learning-rate schedule."""
+
+    learning_rate: float = Field(1e-4, gt=0)
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_steps: int = Field(5, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class EvaluateConfig(Frozen):
+    """Which probes are scored before, along and after a run."""
+
+    every: int = Field(0, ge=0, description="steps between evaluations along the run; 0: none")
+    probes: tuple[str, ...] = ("task", "prior")
+    limit: int = Field(0, ge=0, description="items a probe before and after; 0: all")
+    along_limit: int = Field(24, ge=0, description="items a probe along the run; 0: all")
+    premise: bool = Field(True, description="measure the premise before the first step")
+    max_new_tokens: int = Field(48, ge=1)
+
+
+class TracesConfig(Frozen):
+    """Which rollouts are kept token by token."""
+
+    every: int = Field(10, ge=0, description="steps between traces; 0: none")
+    watched: int = Field(8, ge=0, description="held-out prompts, the same at each traced step")
+    sampled: int = Field(4, ge=0, description="training rows of the step")
+    max_mib: float = Field(256.0, gt=0)
+
+
+class RunConfig(Frozen):
+    """All that a training run depends on besides the task's rows and the model's weights."""
+
+    name: str = Field("", max_length=200)
+    task: str = Field(min_length=1, description="a task's name, or name@version")
+    model: str = DEFAULT_MODEL
+    method: str = Field(min_length=1, description="a preset of backend.methods")
+    seed: int = Field(0, ge=0)
+    steps: int = Field(60, ge=1)
+    batch_size: int = Field(8, ge=1, description="prompts an optimizer step")
+    micro_batch_size: int = Field(0, ge=0, description="rows a forward pass; 0: the whole batch")
+    rollout: RolloutConfig
+    teacher: TeacherConfig = TeacherConfig()
+    divergence: DivergenceConfig
+    token_weights: TokenWeightsConfig = TokenWeightsConfig()
+    adapter: AdapterConfig = AdapterConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    traces: TracesConfig = TracesConfig()
+    checkpoint_every: int = Field(20, ge=1)
+    start_from: str | None = Field(None, description="run whose adapter this one continues")
+
+    def as_document(self) -> dict[str, Any]:
+        """Plain values, as YAML, the form and the database hold them."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def as_yaml(self) -> str:
+        return yaml.safe_dump(self.as_document(), sort_keys=False, allow_unicode=True)
+
+
+class PremiseConfig(Frozen):
+    """A premise check; ``context`` auto tries every form that needs no text of its own."""
+
+    task: str = Field(min_length=1)
+    model: str = DEFAULT_MODEL
+    context: str = "auto"
+    limit: int = Field(32, ge=0, description="held-out rows; 0: all")
+    max_new_tokens: int = Field(48, ge=1)
+
+
+class EvaluationConfig(Frozen):
+    """An evaluation of a base model, or of a run's checkpoint (the newest without a number)."""
+
+    model: str = DEFAULT_MODEL
+    run: str | None = None
+    checkpoint: int | None = Field(None, ge=0)
+    task: str | None = Field(None, description="what the probe named task stands for")
+    probes: tuple[str, ...] = ("prior",)
+    limit: int = Field(0, ge=0)
+    max_new_tokens: int = Field(48, ge=1)
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping in a YAML text. Raises ConfigError that names line and column, or what it is."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}, line {mark.line + 1}" if mark else where
+        raise ConfigError(
+            f"not valid YAML ({getattr(error, 'problem', None) or 'unreadable'})",
+            where=place,
+            remedy="put the line right",
+        ) from error
+    if not isinstance(document, dict):
+        raise ConfigError(
+            f"expected settings like 'task: name', found {type(document).__name__}",
+            where=where,
+            remedy="see README for an example configuration",
+        )
+    return document
+
+
+def validate(model: type[Model], document: Any, where: str) -> Model:
+    """``document`` as ``model``; ConfigError names the first faulty field and its value."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise _first_problem(error, where) from error
+
+
+def _first_problem(error: ValidationError, where: str) -> ConfigError:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    field = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        message, remedy = f'unknown setting "{field}"{more}', "correct its name or remove it"
+    elif first["type"] == "missing":
+        message, remedy = f'"{field}" is missing{more}', "add it"
+    else:
+        reason = first["msg"].removeprefix("Value error, ")
+        message = f'"{field}" is {first["input"]!r}: {reason[0].lower()}{reason[1:]}{more}'
+        remedy = "change the value"
+    return ConfigError(message, where=where, remedy=remedy)
+
+
+def validate_settings(**values: Any) -> Settings:
+    """The lab's settings from the environment. Raises ConfigError that names the variable."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "SDLAB_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigError(
+            f"{name} is {first['input']!r}: {first['msg'].lower()}",
+            where="environment",
+            remedy="change it or unset it",
+        ) from error
