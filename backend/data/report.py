@@ -1,0 +1,123 @@
+"""What is wrong or noteworthy about uploaded rows: each problem with its row, field and remedy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import Field
+
+from backend.config import Frozen
+from backend.errors import DataError
+
+LISTED_PROBLEMS: Final = 1000
+
+
+class Problem(Frozen):
+    """One fault of one row; ``row`` is None where the file as a whole is at fault."""
+
+    row: int | None
+    field: str
+    problem: str
+    remedy: str
+    # What REPORT's counts are keyed by; not part of the document.
+    kind: str = Field("", exclude=True)
+
+
+class Report(Frozen):
+    """REPORT of the command line: at most 1000 problems are listed, all are counted by kind."""
+
+    ok: bool
+    rows_read: int
+    problems: tuple[Problem, ...] = ()
+    counts: dict[str, int] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class ReportedDataError(DataError):
+    """Rows that cannot be taken; ``report`` names them all, the message only ``first``."""
+
+    def __init__(self, report: Report, file: str, first: Problem) -> None:
+        self.report = report
+        super().__init__(
+            first.problem + _others(report),
+            where=file if first.row is None else f"{file}, row {first.row}",
+            remedy=first.remedy,
+        )
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return {"report": self.report.model_dump(mode="json")}
+
+
+class FileError(DataError):
+    """A file that cannot be read on, as the problem that its report lists."""
+
+    def __init__(
+        self, kind: str, problem: str, remedy: str, *, row: int | None = None, field: str = ""
+    ) -> None:
+        self.problem = Problem(row=row, field=field, problem=problem, remedy=remedy, kind=kind)
+        super().__init__(problem, where="" if row is None else f"row {row}", remedy=remedy)
+
+
+class Findings:
+    """Collects problems and warnings while rows stream by; memory stays bounded."""
+
+    def __init__(self) -> None:
+        self.rows_read = 0
+        self.counts: Counter[str] = Counter()
+        self.faults = 0
+        # Named in problems and warnings where they are about a second file.
+        self.within = ""
+        self._problems: list[Problem] = []
+        self._warnings: list[str] = []
+
+    def add(self, problem: Problem) -> Problem:
+        """Counts a problem, lists it while there is room, and returns it as it is listed."""
+        if self.within:
+            problem = problem.model_copy(update={"problem": self._placed(problem.problem)})
+        self.faults += 1
+        self.counts[problem.kind] += 1
+        if len(self._problems) < LISTED_PROBLEMS:
+            self._problems.append(problem)
+        return problem
+
+    def stop(self, problem: Problem) -> Problem:
+        """As :meth:`add`, for what ends the reading: it is listed first, whatever came before."""
+        problem = self.add(problem)
+        self._problems = [problem, *(other for other in self._problems if other is not problem)]
+        del self._problems[LISTED_PROBLEMS:]
+        return problem
+
+    def warn(self, kind: str, count: int, text: str) -> None:
+        """Keeps ``text``, a sentence about ``count`` rows, unless there are none."""
+        if count:
+            self.counts[kind] += count
+            self._warnings.append(self._placed(text))
+
+    def _placed(self, text: str) -> str:
+        return f"in {self.within}: {text}" if self.within else text
+
+    def report(self, ok: bool) -> Report:
+        """The report on all that was found so far."""
+        return Report(
+            ok=ok,
+            rows_read=self.rows_read,
+            problems=tuple(self._problems),
+            counts=dict(self.counts),
+            warnings=tuple(self._warnings),
+        )
+
+
+def count_of(number: int, noun: str) -> str:
+    """``1 row``, ``1,000 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _others(report: Report) -> str:
+    others = len(report.problems) - 1
+    if not others:
+        return ""
+    at_least = "at least " if len(report.problems) >= LISTED_PROBLEMS else ""
+    return f" (and {at_least}{others:,} more problem{'' if others == 1 else 's'})"

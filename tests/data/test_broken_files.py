@@ -1,0 +1,56 @@
+"""Every file of the gallery is refused with its very words, in message and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.data.gallery import GALLERY, GOOD
+from tests.data.loading import refusal, write
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [case[1:] for case in GALLERY],
+    ids=[case[0] for case in GALLERY],
+)
+def test_a_broken_file_is_refused_in_words(
+    file: str, content: str | bytes, message: str, tmp_path: Path
+) -> None:
+    error = refusal(write(tmp_path / file, content))
+    assert str(error) == message
+    assert error.exit_code == 2
+    assert not error.report.ok
+    assert error.report.problems[0].problem in message
+    assert sum(error.report.counts.values()) >= 1
+    assert "kind" not in error.report.model_dump(mode="json")["problems"][0]
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert str(refusal(tmp_path / "x.csv")) == "x.csv: there is no such file; check the path"
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    assert str(refusal(folder)) == ("rows: it is a folder; give a JSONL, JSON, CSV or Parquet file")
+
+
+def test_a_device_is_refused() -> None:
+    assert "it is a device or pipe" in str(refusal(Path("/dev/zero")))
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    with path.open("wb") as file:
+        file.truncate((1 << 20) + 52_429)
+    assert str(refusal(path)) == (
+        "x.jsonl: it has 1.1 MiB, the limit is 1 MiB; split the file, or raise SDLAB_MAX_UPLOAD_MIB"
+    )
+
+
+def test_a_row_that_never_ends_is_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", "x" * ((16 << 20) + 5) + "\n" + GOOD)
+    error = refusal(path, max_mib=20)
+    assert str(error) == (
+        "x.jsonl, row 1: the row is longer than 16,777,216 characters; shorten or remove it"
+    )
+    assert error.report.rows_read == 3
