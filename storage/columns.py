@@ -1,0 +1,53 @@
+"""Column types and statements that SQLite and Postgres need spelled alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Insert, TypeDecorator
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time with its zone, always UTC: SQLite would drop the zone silently."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; pass an aware datetime")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def upsert(
+    session: Session,
+    table: Any,
+    key: Sequence[str],
+    *,
+    only_if_newer: str | None = None,
+) -> Insert:
+    """An INSERT into ``table`` that overwrites the row with the same ``key``.
+
+    With ``only_if_newer`` the row stays if its value of that column is larger.
+    """
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(table)
+    names = [column.name for column in table.__table__.columns if column.name not in key]
+    changes: Mapping[str, Any] = {name: insert.excluded[name] for name in names}
+    condition = None
+    if only_if_newer is not None:
+        current = table.__table__.columns[only_if_newer]
+        condition = insert.excluded[only_if_newer] >= current
+    statement: Insert = insert.on_conflict_do_update(
+        index_elements=list(key), set_=changes, where=condition
+    )
+    return statement

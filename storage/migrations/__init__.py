@@ -1,0 +1,1 @@
+"""Alembic's environment; it is run by storage.schema, without an ini file."""

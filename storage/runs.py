@@ -1,0 +1,124 @@
+"""Runs as the user sees them: made, listed, stopped and resumed; their history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from storage.database import Database, serialize
+from storage.models import ACTIVE, Event, Run, new_id, now
+
+
+class Runs:
+    """The runs of a lab."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enqueue(self, *runs: Run) -> list[Run]:
+        """Puts runs at the end of the queue, in this order, all or none."""
+        with self._database.write() as session:
+            serialize(session, "runs")
+            last = session.scalar(select(func.max(Run.seq))) or 0
+            for seq, run in enumerate(runs, start=last + 1):
+                run.id = run.id or new_id()
+                run.seq = seq
+                run.state = "queued"
+                session.add(run)
+                session.flush()
+                add_event(session, run, "queued", "queued")
+        return list(runs)
+
+    def get(self, run_id: str) -> Run | None:
+        with self._database.read() as session:
+            return session.get(Run, run_id)
+
+    def find(self, text: str) -> list[Run]:
+        """The run with the id ``text``; otherwise those whose id begins so or that are named so."""
+        with self._database.read() as session:
+            exact = session.get(Run, text)
+            if exact is not None or not text:
+                return [exact] if exact else []
+            like = select(Run).where(Run.id.startswith(text, autoescape=True) | (Run.name == text))
+            return list(session.scalars(like.order_by(Run.seq)))
+
+    def all(
+        self,
+        *,
+        states: Sequence[str] | None = None,
+        group_id: str | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
+        """The runs, newest first."""
+        statement = select(Run).order_by(Run.seq.desc()).limit(limit)
+        if states is not None:
+            statement = statement.where(Run.state.in_(states))
+        if group_id is not None:
+            statement = statement.where(Run.group_id == group_id)
+        with self._database.read() as session:
+            return list(session.scalars(statement))
+
+    def events(self, run_id: str, after: int = 0) -> list[Event]:
+        """A run's history in order, from the first event after id ``after``."""
+        statement = select(Event).where(Event.run_id == run_id, Event.id > after)
+        with self._database.read() as session:
+            return list(session.scalars(statement.order_by(Event.id)))
+
+    def request_stop(self, run_id: str) -> str | None:
+        """Cancels a queued run at once, asks an active one to stop, leaves others alone.
+
+        Returns the state that it was found in; None if there is no such run.
+        """
+        with self._database.write() as session:
+            run = lock_run(session, run_id)
+            if run is None:
+                return None
+            found = run.state
+            if found == "queued":
+                run.state, run.ended_at, run.stop_requested = "cancelled", now(), True
+                add_event(session, run, "cancelled", "cancelled before it began")
+            elif found in ACTIVE and not run.stop_requested:
+                run.stop_requested = True
+                add_event(session, run, "stop", "asked to stop")
+            return found
+
+    def requeue(self, run_id: str, more_attempts: int) -> str | None:
+        """Queues a cancelled, failed or lost run again, with so many attempts more.
+
+        Returns the state that it was found in; None if there is no such run.
+        """
+        with self._database.write() as session:
+            run = lock_run(session, run_id)
+            if run is None:
+                return None
+            found = run.state
+            if found in ("cancelled", "failed", "lost"):
+                run.state, run.stop_requested = "queued", False
+                run.error, run.ended_at, run.eta_s = None, None, None
+                run.max_attempts = run.attempt + more_attempts
+                add_event(session, run, "resumed", f"queued again after it was {found}")
+            return found
+
+
+def lock_run(session: Session, run_id: str) -> Run | None:
+    """The run's row, which nobody else changes until the transaction ends."""
+    return session.get(Run, run_id, with_for_update=True)
+
+
+def add_event(
+    session: Session,
+    run: Run,
+    kind: str,
+    message: str,
+    level: str = "info",
+    data: dict[str, Any] | None = None,
+) -> None:
+    """A line in the run's history."""
+    session.add(
+        Event(
+            run_id=run.id, attempt=run.attempt, kind=kind, message=message, level=level, data=data
+        )
+    )

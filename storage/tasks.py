@@ -1,0 +1,132 @@
+"""Tasks, their versions by content, and their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from storage.database import Database, serialize
+from storage.models import Artifact, Task, TaskRow, TaskVersion, new_id
+
+Part = Literal["training", "held_out"]
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What a task version is made of; ``rows`` holds (part, demonstration document) in order."""
+
+    content_hash: str
+    scorer: str
+    mapping: Mapping[str, Any]
+    report: Mapping[str, Any]
+    split: Mapping[str, Any]
+    rows: tuple[tuple[Part, Mapping[str, Any]], ...]
+    upload: Artifact | None = None
+
+
+class Tasks:
+    """The tasks of a lab."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_version(self, name: str, new: NewVersion) -> tuple[TaskVersion, bool]:
+        """The version of task ``name`` with this content, and whether it was added now.
+
+        The task, the version, its rows and the upload come to be together or not at all.
+        """
+        with self._database.write() as session:
+            serialize(session, "tasks")
+            task = session.scalar(select(Task).where(Task.name == name))
+            if task is None:
+                task = Task(id=new_id(), name=name)
+                session.add(task)
+                session.flush()
+            known = session.scalar(
+                select(TaskVersion).where(
+                    TaskVersion.task_id == task.id, TaskVersion.content_hash == new.content_hash
+                )
+            )
+            if known is not None:
+                return known, False
+            return _insert_version(session, task, new), True
+
+    def all(self) -> list[Task]:
+        """Every task, by name."""
+        with self._database.read() as session:
+            return list(session.scalars(select(Task).order_by(Task.name)))
+
+    def by_name(self, name: str) -> Task | None:
+        with self._database.read() as session:
+            return session.scalar(select(Task).where(Task.name == name))
+
+    def of_version(self, version_id: str) -> Task | None:
+        """The task that a version belongs to."""
+        statement = select(Task).join(TaskVersion).where(TaskVersion.id == version_id)
+        with self._database.read() as session:
+            return session.scalar(statement)
+
+    def versions(self, task_id: str) -> list[TaskVersion]:
+        """A task's versions, oldest first."""
+        statement = select(TaskVersion).where(TaskVersion.task_id == task_id)
+        with self._database.read() as session:
+            return list(session.scalars(statement.order_by(TaskVersion.number)))
+
+    def version(self, task_id: str, number: int | None = None) -> TaskVersion | None:
+        """A task's version ``number``; the newest one without a number."""
+        statement = select(TaskVersion).where(TaskVersion.task_id == task_id)
+        if number is not None:
+            statement = statement.where(TaskVersion.number == number)
+        with self._database.read() as session:
+            return session.scalar(statement.order_by(TaskVersion.number.desc()).limit(1))
+
+    def version_by_id(self, version_id: str) -> TaskVersion | None:
+        with self._database.read() as session:
+            return session.get(TaskVersion, version_id)
+
+    def rows(self, version_id: str, part: Part | None = None) -> list[dict[str, Any]]:
+        """The demonstration documents of a version, in order; of both parts without ``part``."""
+        statement = select(TaskRow.content).where(TaskRow.version_id == version_id)
+        if part is not None:
+            statement = statement.where(TaskRow.part == part)
+        with self._database.read() as session:
+            return list(session.scalars(statement.order_by(TaskRow.position)))
+
+
+def _insert_version(session: Session, task: Task, new: NewVersion) -> TaskVersion:
+    if new.upload is not None:
+        session.add(new.upload)
+        session.flush()
+    newest = session.scalar(
+        select(func.max(TaskVersion.number)).where(TaskVersion.task_id == task.id)
+    )
+    version = TaskVersion(
+        id=new_id(),
+        task_id=task.id,
+        number=(newest or 0) + 1,
+        content_hash=new.content_hash,
+        scorer=new.scorer,
+        mapping=dict(new.mapping),
+        report=dict(new.report),
+        split=dict(new.split),
+        upload_artifact_id=new.upload.id if new.upload else None,
+        training=_count(new.rows, "training"),
+        held_out=_count(new.rows, "held_out"),
+    )
+    session.add(version)
+    session.flush()
+    documents = [
+        {"version_id": version.id, "position": position, "part": part, "content": dict(content)}
+        for position, (part, content) in enumerate(new.rows)
+    ]
+    if documents:
+        session.execute(insert(TaskRow), documents)
+    return version
+
+
+def _count(rows: Iterable[tuple[Part, Mapping[str, Any]]], part: Part) -> int:
+    return sum(row_part == part for row_part, _ in rows)

@@ -1,0 +1,170 @@
+"""Opening, migrating and refusing a database."""
+
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from storage.database import (
+    MIGRATIONS,
+    UnknownSchemaError,
+    migrate,
+    open_database,
+    schema_state,
+)
+from storage.models import Base, Metric, Run, Task
+from storage.runs import Runs
+from storage.tasks import Tasks
+
+
+def _set_revision(file, revision):
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+
+
+def test_migrating_makes_folder_and_schema_and_can_be_repeated(tmp_path):
+    database = open_database(f"sqlite:///{tmp_path / 'a %20 folder' / 'lab.sqlite'}")
+    assert schema_state(database) == "empty"
+    assert not database.file.exists()
+
+    migrate(database)
+    Runs(database).enqueue(Run(name="kept", kind="train", config={}))
+    migrate(database)
+
+    assert schema_state(database) == "current"
+    assert [run.name for run in Runs(database).all()] == ["kept"]
+    assert [path.name for path in database.file.parent.glob("*.backup")] == []
+    database.close()
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_models(database):
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_every_connection_has_the_pragmas(database):
+    with database.engine.connect() as one, database.engine.connect() as two:
+        for connection in (one, two):
+            found = {
+                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+                for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+            }
+            assert found == {
+                "journal_mode": "wal",
+                "synchronous": 1,
+                "busy_timeout": 30_000,
+                "foreign_keys": 1,
+            }
+
+
+def test_foreign_keys_hold_after_a_migration(database):
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(Metric(run_id="nobody", key="loss", step=1, value=1.0))
+
+
+def test_a_schema_from_the_future_is_refused_untouched(database):
+    _set_revision(database.file, "9999")
+
+    assert schema_state(database) == "newer"
+    with pytest.raises(UnknownSchemaError, match=r"9999.*install the version that wrote it"):
+        migrate(database)
+    assert schema_state(database) == "newer"
+
+
+def test_an_older_schema_is_copied_before_it_is_changed(database, tmp_path):
+    Tasks(database)
+    with database.write() as session:
+        session.add(Task(name="old"))
+    migrations = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, migrations)
+    (migrations / "versions" / "m0002_more.py").write_text(
+        'from alembic import op\nimport sqlalchemy as sa\nrevision = "0002"\n'
+        'down_revision = "0001"\n\n\ndef upgrade():\n'
+        '    with op.batch_alter_table("tasks") as batch:\n'
+        '        batch.add_column(sa.Column("note", sa.String()))\n'
+    )
+    assert schema_state(database, migrations) == "older"
+
+    migrate(database, migrations)
+
+    assert schema_state(database, migrations) == "current"
+    assert schema_state(database) == "newer"
+    [backup] = database.file.parent.glob("lab.sqlite.0001-*.backup")
+    with closing(sqlite3.connect(backup)) as old, closing(sqlite3.connect(database.file)) as new:
+        assert old.execute("SELECT name FROM tasks").fetchall() == [("old",)]
+        assert "note" not in {row[1] for row in old.execute("PRAGMA table_info(tasks)")}
+        assert "note" in {row[1] for row in new.execute("PRAGMA table_info(tasks)")}
+
+
+def test_a_migration_that_fails_leaves_the_schema_as_it_was(database, tmp_path):
+    migrations = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, migrations)
+    (migrations / "versions" / "m0002_broken.py").write_text(
+        'from alembic import op\nrevision = "0002"\ndown_revision = "0001"\n\n\n'
+        'def upgrade():\n    op.drop_table("events")\n    raise RuntimeError("no")\n'
+    )
+
+    with pytest.raises(RuntimeError, match="no"):
+        migrate(database, migrations)
+
+    assert schema_state(database, migrations) == "older"
+    assert Runs(database).events("any") == []
+
+
+def test_migrating_from_several_threads_at_once_works(tmp_path):
+    url = f"sqlite:///{tmp_path / 'lab.sqlite'}"
+    failures = []
+
+    def bring_up():
+        database = open_database(url)
+        try:
+            migrate(database)
+            assert schema_state(database) == "current"
+        except Exception as error:
+            failures.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=bring_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_write_that_fails_leaves_nothing(database):
+    def write_half():
+        with database.write() as session:
+            session.add(Task(name="half"))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert Tasks(database).all() == []
+
+
+def test_memory_is_refused():
+    with pytest.raises(ValueError, match="is a file"):
+        open_database("sqlite://")
+
+
+def test_times_come_back_in_utc_with_their_zone(database):
+    there = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    with database.write() as session:
+        session.add(Task(name="a", created_at=there))
+
+    assert Tasks(database).by_name("a").created_at == there
+    assert Tasks(database).by_name("a").created_at.tzinfo is UTC
+
+
+def test_a_time_without_zone_is_refused(database):
+    with pytest.raises(StatementError, match="has no time zone"), database.write() as session:
+        session.add(Task(name="a", created_at=datetime(2026, 1, 1)))
