@@ -10,6 +10,23 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _artifacts()
+    _supervisors()
+    _tasks()
+    _task_versions()
+    _runs()
+    _task_rows()
+    _checkpoints()
+    _evaluations()
+    _events()
+    _latest_metrics()
+    _metrics()
+    _slots()
+    _traces()
+    _evaluation_items()
+
+
+def _artifacts() -> None:
     op.create_table(
         "artifacts",
         sa.Column("id", sa.String(), nullable=False),
@@ -21,7 +38,10 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(("ix_artifacts_run_id"), "artifacts", ["run_id"], unique=False)
+    op.create_index("ix_artifacts_run_id", "artifacts", ["run_id"], unique=False)
+
+
+def _supervisors() -> None:
     op.create_table(
         "supervisors",
         sa.Column("name", sa.String(), nullable=False),
@@ -35,6 +55,9 @@ def upgrade() -> None:
         sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+
+
+def _tasks() -> None:
     op.create_table(
         "tasks",
         sa.Column("id", sa.String(), nullable=False),
@@ -43,6 +66,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
+
+
+def _task_versions() -> None:
     op.create_table(
         "task_versions",
         sa.Column("id", sa.String(), nullable=False),
@@ -66,6 +92,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("task_id", "content_hash"),
         sa.UniqueConstraint("task_id", "number"),
     )
+
+
+def _runs() -> None:
     op.create_table(
         "runs",
         sa.Column("id", sa.String(), nullable=False),
@@ -107,8 +136,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("seq"),
     )
-    op.create_index(("ix_runs_group_id"), "runs", ["group_id"], unique=False)
+    op.create_index("ix_runs_group_id", "runs", ["group_id"], unique=False)
     op.create_index("ix_runs_queue", "runs", ["state", "priority", "seq"], unique=False)
+
+
+def _task_rows() -> None:
     op.create_table(
         "task_rows",
         sa.Column("version_id", sa.String(), nullable=False),
@@ -118,6 +150,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["version_id"], ["task_versions.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("version_id", "position"),
     )
+
+
+def _checkpoints() -> None:
     op.create_table(
         "checkpoints",
         sa.Column("run_id", sa.String(), nullable=False),
@@ -130,6 +165,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "step"),
     )
+
+
+def _evaluations() -> None:
     op.create_table(
         "evaluations",
         sa.Column("id", sa.String(), nullable=False),
@@ -149,7 +187,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("run_id", "probe", "metric", "step", "subset"),
     )
-    op.create_index(("ix_evaluations_fingerprint"), "evaluations", ["fingerprint"], unique=False)
+    op.create_index("ix_evaluations_fingerprint", "evaluations", ["fingerprint"], unique=False)
+
+
+def _events() -> None:
     op.create_table(
         "events",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -163,7 +204,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(("ix_events_run_id"), "events", ["run_id"], unique=False)
+    op.create_index("ix_events_run_id", "events", ["run_id"], unique=False)
+
+
+def _latest_metrics() -> None:
     op.create_table(
         "latest_metrics",
         sa.Column("run_id", sa.String(), nullable=False),
@@ -174,6 +218,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "key"),
         sqlite_with_rowid=False,
     )
+
+
+def _metrics() -> None:
     op.create_table(
         "metrics",
         sa.Column("run_id", sa.String(), nullable=False),
@@ -184,6 +231,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "key", "step"),
         sqlite_with_rowid=False,
     )
+
+
+def _slots() -> None:
     op.create_table(
         "slots",
         sa.Column("id", sa.String(), nullable=False),
@@ -193,6 +243,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("run_id"),
     )
+
+
+def _traces() -> None:
     op.create_table(
         "traces",
         sa.Column("id", sa.String(), nullable=False),
@@ -216,6 +269,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("run_id", "step", "kind", "position"),
     )
+
+
+def _evaluation_items() -> None:
     op.create_table(
         "evaluation_items",
         sa.Column("evaluation_id", sa.String(), nullable=False),

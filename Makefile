@@ -1,0 +1,45 @@
+# Commands of this repository; `make` alone lists them.
+#
+#   PYTHON=/path/to/python3.11   the Python to make .venv with
+#   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
+#   ARGS="--quick"               handed to sdlab by `make demo` and `make serve`
+
+PY := .venv/bin/python
+
+# OpenMP threads that wait must sleep: spinning made two torch threads on two busy cores ten times
+# slower. glibc must keep freed memory: giving it back at each step cost half the CPU time.
+TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
+	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo serve test check clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv and install the lab into it
+	@sh scripts/setup.sh
+
+setup-dev:
+	@sh scripts/setup.sh dev
+
+demo: setup ## set up, then train and compare three runs: see README
+	@.venv/bin/sdlab demo $(ARGS)
+
+serve: setup ## set up, then open the lab in the browser
+	@.venv/bin/sdlab serve $(ARGS)
+
+test: setup-dev ## set up, then lint, types and all tests; a skipped test fails it
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips
+
+check: ## known vulnerabilities of what is pinned, and all licences
+	@sh scripts/setup.sh check
+	$(PY) scripts/audit.py
+	$(PY) -m piplicenses --from=mixed --order=license
+
+clean: ## remove .venv and caches; runs and models under SDLAB_HOME stay
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find app backend sdlab storage tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,64 @@
+"""The command line: parses, calls the lab, and prints; exit codes as the contract has them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import click
+
+from app.cli import demo, doctor, evaluate, export, premise, runs, task, train
+from app.cli.output import failure_log, show_error
+from backend.errors import SdlabError, UserError
+
+EPILOG = "SDLAB_HOME is the lab's folder. Start with: sdlab demo"
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sdlab")
+def sdlab() -> None:
+    """A lab for teaching language models from demonstrations without making them forget."""
+
+
+for command in (
+    demo.demo,
+    task.task,
+    premise.premise,
+    train.train,
+    runs.runs,
+    runs.show,
+    runs.stop,
+    runs.resume,
+    evaluate.evaluate,
+    evaluate.compare,
+    export.export,
+    doctor.doctor,
+):
+    sdlab.add_command(command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. 0: done. 2: a user's mistake, in one sentence. 1: a fault of ours."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    try:
+        result = sdlab.main(arguments, prog_name="sdlab", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        usage = UserError(error.format_message().rstrip("."), remedy="see: sdlab --help")
+        return show_error(usage, as_json)
+    except SdlabError as error:
+        return show_error(error, as_json)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; runs that were queued stay in the lab", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        return show_error(failure_log(error), as_json)

@@ -1,0 +1,52 @@
+"""``sdlab premise``: does the teacher, shown a demonstration, do better than the student?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from app.cli.output import json_option, open_lab, percent, show, table, tell
+from app.cli.waiting import must_be_done, wait_for
+from backend.config import DEFAULT_MODEL
+
+
+@click.command()
+@click.argument("task")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True)
+@click.option("--context", default="auto", show_default=True, help="A context form, or auto.")
+@click.option("--limit", default=32, show_default=True, help="Held-out rows; 0: all.")
+@click.option("--wait", is_flag=True, help="Supervise the check and print its verdict.")
+@json_option
+def premise(task: str, model: str, context: str, limit: int, wait: bool, as_json: bool) -> None:
+    """Check on held-out rows whether TASK can be learned by self-distillation."""
+    document = {"task": task, "model": model, "context": context, "limit": limit}
+    with open_lab() as lab:
+        run_id = lab.premise(document)
+        if not wait:
+            tell("queued: run sdlab serve, or give --wait")
+            show(lab.run(run_id), as_json, lambda run: iter([run["id"]]))
+            return
+        ended = must_be_done(wait_for(lab, [run_id])[0])
+        show(ended["result"]["premise"], as_json, premise_lines)
+
+
+def premise_lines(document: dict[str, Any]) -> Iterator[str]:
+    """The verdict, and a line for each context form."""
+    yield document["sentence"]
+    student = document["student"]
+    rows = [
+        ("role", "greedy score", "nats a token", "p(whole demonstration)"),
+        ("student", percent(student), *_likelihood(student)),
+    ]
+    for name, check in document["by_context"].items():
+        teacher = check["teacher"]
+        score = percent(teacher) if teacher["n"] else "no row fits"
+        rows.append((f"teacher, {name}", score, *_likelihood(teacher)))
+    yield from table(rows, "  ")
+
+
+def _likelihood(role: dict[str, Any]) -> tuple[str, str]:
+    nats = role["nats_per_token"]
+    return ("-" if nats is None else f"{nats:.2f}", f"{role['whole_probability']:.3f}")

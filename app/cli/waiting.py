@@ -1,0 +1,50 @@
+"""Waiting for jobs on the command line, with a line for each change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from app.cli.output import duration, tell
+from backend.errors import Fault
+from backend.lab import Lab
+
+QUIET_S = 5.0
+
+
+def wait_for(lab: Lab, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The jobs' documents once all have ended; progress goes to stderr meanwhile."""
+    return lab.wait(ids, _Teller())
+
+
+def must_be_done(document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a job that is done. Raises Fault with the job's own error otherwise."""
+    if document["state"] != "done":
+        error = document["error"] or {}
+        raise Fault(
+            error.get("message") or f"the job is {document['state']}",
+            where=f"{document['name']} ({document['id'][:8]})",
+            remedy=error.get("remedy") or f"see the log: {document['log']}",
+        )
+    return document
+
+
+class _Teller:
+    """Says where a job is when its phase changes, and every few seconds within one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, str] = ("", "")
+        self._step = -1
+        self._told_s = 0.0
+
+    def __call__(self, run: Any) -> None:
+        now_s = time.monotonic()
+        phase = (run.id, run.phase)
+        moved = run.step != self._step and now_s - self._told_s >= QUIET_S
+        if phase == self._last and not moved:
+            return
+        self._last, self._step, self._told_s = phase, run.step, now_s
+        left = "" if run.eta_s is None else f", {duration(run.eta_s)} left"
+        steps = f" step {run.step}/{run.total_steps}{left}" if run.kind == "train" else ""
+        tell(f"  {run.name}: {run.phase or run.state}{steps}")

@@ -1,0 +1,223 @@
+"""Probes: sets of items that a model is scored on, each a name, a metric and a way to score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+import torch
+
+from backend.data.demonstration import Demonstration, Message
+from backend.evaluation.checks import passes
+from backend.evaluation.intervals import interval
+from backend.evaluation.likelihood import choice_logprobs
+from backend.evaluation.scorers import score, strip_thinking
+from backend.models.language_model import LanguageModel
+from backend.text.contexts import student_messages
+from backend.training.generation import Sampling, generate
+from backend.training.packing import completion_hidden, pack
+from backend.training.recorder import Evaluation, Item
+from backend.training.tracing import mean_kl
+
+Row = TypeVar("Row")
+BATCH_ROWS: Final = 32
+# Raised when scoring changes, so that stored evaluations of base models are not reused.
+SCORING: Final = 1
+
+
+class Probe(Protocol):
+    """Something a model is scored on. The model answers with whatever weights are in place."""
+
+    @property
+    def name(self) -> str:
+        """As stored with the score: ``task:home-commands``, ``prior:facts``."""
+
+    @property
+    def metric(self) -> str:
+        """What the score is: a scorer's name, ``accuracy``, ``passed``, ``kl_nats``."""
+
+    def identity(self, limit: int) -> str:
+        """What the items and their scoring depend on, besides the model."""
+
+    def run(self, model: LanguageModel, limit: int) -> list[Item]:
+        """Scored items: all of them, or a fixed ``limit`` of them if that is not 0."""
+
+
+def evaluate(probe: Probe, model: LanguageModel, limit: int) -> Evaluation:
+    """The probe's mean score with its 95 % interval, and the items."""
+    items = probe.run(model, limit)
+    scores = [item.score for item in items]
+    measured = interval(scores, is_proportion=probe.metric != KlProbe.metric)
+    return Evaluation(
+        probe=probe.name,
+        metric=probe.metric,
+        score=measured.score,
+        n=measured.n,
+        low=measured.low,
+        high=measured.high,
+        items=tuple(items),
+    )
+
+
+def fingerprint(probe: Probe, model: LanguageModel, limit: int) -> str:
+    """The same for the same base weights, items and scoring."""
+    parts = [model.digest, str(model.compute.dtype), probe.name, probe.metric,
+             probe.identity(limit), SCORING]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def some(items: Sequence[Row], limit: int) -> list[Row]:
+    """``limit`` items spread evenly over all of them, in order; all if ``limit`` is 0."""
+    if not limit or limit >= len(items):
+        return list(items)
+    return [items[i * len(items) // limit] for i in range(limit)]
+
+
+@dataclass(frozen=True)
+class TaskProbe:
+    """Greedy answers to a task's held-out rows, judged by the task's scorer."""
+
+    task: str
+    version: str
+    rows: Sequence[Demonstration]
+    scorer: str
+    max_new_tokens: int
+
+    @property
+    def name(self) -> str:
+        return f"task:{self.task}"
+
+    @property
+    def metric(self) -> str:
+        return self.scorer
+
+    def identity(self, limit: int) -> str:
+        return f"{self.version} {self.max_new_tokens} {limit}"
+
+    def run(self, model: LanguageModel, limit: int) -> list[Item]:
+        rows = some(self.rows, limit)
+        prompts = [model.tokenizer.prompt_ids(student_messages(row)) for row in rows]
+        answers = answer(model, prompts, self.max_new_tokens)
+        return [self._item(row, text) for row, text in zip(rows, answers, strict=True)]
+
+    def _item(self, row: Demonstration, text: str) -> Item:
+        judged = score(self.scorer, text, row)
+        return Item(row.id, row.prompt, row.demonstration, text, judged.value, judged.reason)
+
+
+@dataclass(frozen=True)
+class ChoiceProbe:
+    """Multiple-choice questions; the answer is the choice with the likeliest tokens."""
+
+    name: str
+    rows: Sequence[Mapping[str, Any]]
+    metric: str = "accuracy"
+
+    def identity(self, limit: int) -> str:
+        return _content(some(self.rows, limit))
+
+    def run(self, model: LanguageModel, limit: int) -> list[Item]:
+        rows = some(self.rows, limit)
+        items = []
+        for start in range(0, len(rows), BATCH_ROWS):
+            span = rows[start : start + BATCH_ROWS]
+            items += [
+                self._item(row, s)
+                for row, s in zip(span, choice_logprobs(model, span), strict=True)
+            ]
+        return items
+
+    def _item(self, row: Mapping[str, Any], logprobs: list[float]) -> Item:
+        choices, right = row["choices"], int(row["answer"])
+        chosen = max(range(len(choices)), key=lambda i: logprobs[i])
+        margin = logprobs[right] - max(s for i, s in enumerate(logprobs) if i != right)
+        reason = f"margin {margin:+.2f} nats a token"
+        return Item(row["id"], row["question"], choices[right], choices[chosen],
+                    float(chosen == right), reason)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class InstructionProbe:
+    """Short instructions whose answers are checked by rules."""
+
+    name: str
+    rows: Sequence[Mapping[str, Any]]
+    max_new_tokens: int = 32
+    metric: str = "passed"
+
+    def identity(self, limit: int) -> str:
+        return f"{_content(some(self.rows, limit))} {self.max_new_tokens}"
+
+    def run(self, model: LanguageModel, limit: int) -> list[Item]:
+        rows = some(self.rows, limit)
+        answers = answer(model, [_user(model, row["prompt"]) for row in rows], self.max_new_tokens)
+        return [
+            Item(row["id"], row["prompt"], json.dumps(row["check"]), text,
+                 float(passes(row["check"], strip_thinking(text))), row["check"]["kind"])
+            for row, text in zip(rows, answers, strict=True)
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KlProbe:
+    """KL(base || student) in nats a token on the base's own greedy answers to everyday prompts.
+
+    ``base_answers`` spares writing them again, by prompt id.
+    """
+
+    name: str
+    rows: Sequence[Mapping[str, Any]]
+    base_answers: Mapping[str, str]
+    max_new_tokens: int = 32
+    metric: str = "kl_nats"
+
+    def identity(self, limit: int) -> str:
+        return f"{_content(some(self.rows, limit))} {self.max_new_tokens}"
+
+    @torch.no_grad()
+    def run(self, model: LanguageModel, limit: int) -> list[Item]:
+        rows = some(self.rows, limit)
+        prompts = [_user(model, row["prompt"]) for row in rows]
+        with model.base_weights():
+            texts = self._answers(model, rows, prompts)
+        items = []
+        for row, prompt, text in zip(rows, prompts, texts, strict=True):
+            ids = model.tokenizer.encode(text) or [model.tokenizer.end_id]
+            batch = pack([prompt], [ids], model.tokenizer.pad_id, model.compute.device)
+            student_NH = completion_hidden(model, batch)
+            with model.base_weights():
+                base_NH = completion_hidden(model, batch)
+            nats = mean_kl(model.head, base_NH, student_NH)
+            items.append(Item(row["id"], row["prompt"], "", text, nats, f"{len(ids)} tokens"))
+        return items
+
+    def _answers(
+        self, model: LanguageModel, rows: Sequence[Mapping[str, Any]], prompts: list[list[int]]
+    ) -> list[str]:
+        known = [self.base_answers.get(row["id"]) for row in rows]
+        if all(text is not None for text in known):
+            return [text for text in known if text is not None]
+        return answer(model, prompts, self.max_new_tokens)
+
+
+def answer(model: LanguageModel, prompts: list[list[int]], max_new_tokens: int) -> list[str]:
+    """Greedy answers, in batches of prompts of like length."""
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    texts = [""] * len(prompts)
+    for start in range(0, len(order), BATCH_ROWS):
+        chosen = order[start : start + BATCH_ROWS]
+        written = generate(model, [prompts[i] for i in chosen], Sampling(max_new_tokens))
+        for i, ids in zip(chosen, written, strict=True):
+            texts[i] = model.tokenizer.decode(ids)
+    return texts
+
+
+def _user(model: LanguageModel, prompt: str) -> list[int]:
+    return model.tokenizer.prompt_ids([Message(role="user", content=prompt)])
+
+
+def _content(rows: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(list(rows), sort_keys=True).encode()).hexdigest()

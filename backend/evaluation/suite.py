@@ -1,0 +1,95 @@
+"""The probes that a configuration names, made into values, and run before, along and after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from backend.bundled import material_path
+from backend.errors import ConfigError
+from backend.evaluation.probe_names import expand
+from backend.evaluation.probes import (
+    ChoiceProbe,
+    InstructionProbe,
+    KlProbe,
+    Probe,
+    TaskProbe,
+    evaluate,
+    fingerprint,
+)
+from backend.models.language_model import LanguageModel
+from backend.training.recorder import Evaluation, Recorder
+
+# The rows, version and scorer of a task by name; raises NotFound.
+FindTask = Callable[[str], TaskProbe]
+
+
+class Suite:
+    """Runs probes on a model and records them; a base model's scores are measured only once."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        own_task: TaskProbe | None,
+        find_task: FindTask,
+        recorder: Recorder,
+    ) -> None:
+        self._names = expand(names)
+        self._own_task = own_task
+        self._find_task = find_task
+        self._recorder = recorder
+
+    def run(
+        self, model: LanguageModel, step: int, *, is_base: bool, limit: int, subset: bool
+    ) -> list[Evaluation]:
+        """Scores every probe as the model stands after ``step`` steps, and records the scores."""
+        made: dict[str, Evaluation] = {}
+        for name in self._names:
+            probe = self._probe(name, model)
+            if probe.name not in made:
+                score = self._score_of_base if is_base else evaluate
+                made[probe.name] = score(probe, model, limit)
+                self._recorder.evaluation(step, made[probe.name], subset=subset)
+        return list(made.values())
+
+    def _score_of_base(self, probe: Probe, model: LanguageModel, limit: int) -> Evaluation:
+        mark = fingerprint(probe, model, limit)
+        known = self._recorder.known_evaluation(mark)
+        return known or replace(evaluate(probe, model, limit), fingerprint=mark)
+
+    def _probe(self, name: str, model: LanguageModel) -> Probe:
+        if name == "task":
+            if self._own_task is None:
+                raise ConfigError(
+                    "the probe task needs a run that has one",
+                    where="evaluate.probes",
+                    remedy="name it, as in task:NAME",
+                )
+            return self._own_task
+        if name.startswith("task:"):
+            return self._find_task(name.removeprefix("task:"))
+        return prior_probe(name, self._base_answers(name, model))
+
+    def _base_answers(self, name: str, model: LanguageModel) -> Mapping[str, str]:
+        """The base's own answers, if an evaluation of the base has kept them."""
+        if name != "prior:kl":
+            return {}
+        known = self._recorder.known_evaluation(fingerprint(prior_probe(name, {}), model, 0))
+        return {item.item_id: item.answer for item in known.items} if known else {}
+
+
+def prior_probe(name: str, base_answers: Mapping[str, str]) -> Probe:
+    """One of the PRIOR probes, from the bundled items."""
+    if name == "prior:facts":
+        return ChoiceProbe(name, _rows("facts"))
+    if name == "prior:instructions":
+        return InstructionProbe(name, _rows("instructions"))
+    return KlProbe(name, _rows("everyday"), base_answers)
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    path: Path = material_path(f"probes/{name}.jsonl")
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]

@@ -1,0 +1,1 @@
+"""What a user takes home from a run: the adapter and its model card."""

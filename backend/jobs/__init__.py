@@ -1,0 +1,1 @@
+"""Runs become work: the queue, its supervisor, and detached workers that write what they find."""

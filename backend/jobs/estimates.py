@@ -1,0 +1,77 @@
+"""What a run will take here, before it is queued: its task's lengths, its probes, this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+from backend.config import RunConfig, Settings
+from backend.data.demonstration import Demonstration, Message
+from backend.evaluation.probe_names import expand
+from backend.jobs.documents import Document
+from backend.jobs.tasks import demonstrations, find_task
+from backend.models.estimate import estimate, in_words, refusal
+from backend.models.hardware import hardware_profile
+from backend.models.on_disk import folder_on_disk
+from backend.models.workload import Lengths, planned_scoring
+from backend.text.contexts import student_messages, teacher_messages
+from backend.text.tokenizer import TextTokenizer
+from storage.database import Database
+
+SAMPLED_ROWS: Final = 64
+# English text by the tokenizers of today's models, for models that are not on this disk yet.
+CHARACTERS_A_TOKEN: Final = 4.0
+TURN_TOKENS: Final = 6
+
+
+def estimate_run(
+    database: Database, settings: Settings, config: RunConfig, *, forced: bool = False
+) -> Document:
+    """Seconds, MiB and the words for them; ``known`` false where the model's size is unknown.
+
+    Raises ModelError or ConfigError for a run that cannot work here.
+    """
+    stored = find_task(database, config.task)
+    rows = demonstrations(database, stored.version.id, "training")[:SAMPLED_ROWS]
+    lengths = _lengths(config, settings, rows)
+    scoring = planned_scoring(
+        config, expand(config.evaluate.probes), stored.version.held_out, lengths
+    )
+    profile = hardware_profile(settings)
+    found = estimate(config, lengths, scoring, profile, settings.home)
+    if found is None:
+        return {"known": False, "words": in_words(None)}
+    refused = refusal(found, profile, forced=forced)
+    if refused is not None:
+        raise refused
+    return {"known": True, "words": in_words(found), **asdict(found)}
+
+
+def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration]) -> Lengths:
+    """Mean lengths in tokens, counted where the tokenizer is on this disk, else guessed."""
+    folder = folder_on_disk(config.model, settings.home)
+    tokenizer = None if folder is None else TextTokenizer(folder)
+
+    def of_prompt(messages: Sequence[Message]) -> float:
+        return len(tokenizer.prompt_ids(messages)) if tokenizer else _guess_prompt(messages)
+
+    def of_text(text: str) -> float:
+        return len(tokenizer.encode(text)) if tokenizer else len(text) / CHARACTERS_A_TOKEN
+
+    has_teacher = config.teacher.weights != "none"
+    return Lengths(
+        _mean([of_prompt(student_messages(row)) for row in rows]),
+        _mean([of_prompt(teacher_messages(config.teacher, row)) for row in rows])
+        if has_teacher
+        else 0.0,
+        _mean([of_text(row.demonstration) for row in rows]),
+    )
+
+
+def _guess_prompt(messages: Sequence[Message]) -> float:
+    return sum(len(turn.content) / CHARACTERS_A_TOKEN + TURN_TOKENS for turn in messages)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,33 @@
+"""What must hold before a run is queued: its task, probes, context and model are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backend.config import EvaluationConfig, RunConfig, Settings
+from backend.evaluation.probe_names import expand
+from backend.jobs.tasks import find_task
+from backend.models.sources import find_source
+from backend.text.contexts import find_context
+from storage.database import Database
+
+
+def check_run(database: Database, settings: Settings, config: RunConfig) -> None:
+    """Raises ConfigError, NotFound or ModelError for what would only fail in the worker."""
+    find_task(database, config.task)
+    find_context(config.teacher)
+    check_probes(database, config.evaluate.probes)
+    find_source(config.model, settings.home)
+
+
+def check_evaluation(database: Database, settings: Settings, config: EvaluationConfig) -> None:
+    """Raises ConfigError, NotFound or ModelError for what would only fail in the worker."""
+    check_probes(database, config.probes)
+    find_source(config.model, settings.home)
+
+
+def check_probes(database: Database, names: Sequence[str]) -> None:
+    """Raises ConfigError for an unknown probe and NotFound for an unknown task."""
+    for name in expand(names):
+        if name.startswith("task:"):
+            find_task(database, name.removeprefix("task:"))

@@ -1,0 +1,61 @@
+"""The queue's verbs: put a run in, stop it, resume it."""
+
+from __future__ import annotations
+
+from backend.config import Settings
+from backend.errors import NotFound, StateError
+from storage.database import Database
+from storage.models import ACTIVE, Run
+from storage.runs import Runs
+
+
+def enqueue(database: Database, settings: Settings, *runs: Run) -> list[Run]:
+    """The runs, queued in this order, all or none, with the lab's number of attempts."""
+    for run in runs:
+        run.max_attempts = settings.max_attempts
+    return Runs(database).enqueue(*runs)
+
+
+def stop(database: Database, run_id: str) -> Run:
+    """The run after the wish to stop it: a queued one is cancelled, an active one will be.
+
+    Raises NotFound, and StateError for a run that has ended.
+    """
+    found = Runs(database).request_stop(run_id)
+    if found not in ("queued", *ACTIVE, None):
+        raise StateError(
+            f"the run has ended already: it is {found}",
+            where=f"run {run_id}",
+            remedy=f"nothing to stop; see what it made with: sdlab show {run_id}",
+        )
+    return _get(database, run_id)
+
+
+def resume(database: Database, settings: Settings, run_id: str) -> Run:
+    """The run, queued again; it goes on from its last checkpoint.
+
+    Raises NotFound, and StateError unless it is cancelled, failed or lost.
+    """
+    found = Runs(database).requeue(run_id, settings.max_attempts)
+    if found == "done":
+        raise StateError(
+            "the run is done: there is nothing left to resume",
+            where=f"run {run_id}",
+            remedy="train on from its adapter with: sdlab train ... --start-from " + run_id,
+        )
+    if found in ("queued", *ACTIVE):
+        raise StateError(
+            f"the run is {found}: only a cancelled, failed or lost run can be resumed",
+            where=f"run {run_id}",
+            remedy=f"wait for it, or stop it first with: sdlab stop {run_id}",
+        )
+    return _get(database, run_id)
+
+
+def _get(database: Database, run_id: str) -> Run:
+    run = Runs(database).get(run_id)
+    if run is None:
+        raise NotFound(
+            "there is no such run", where=f"run {run_id}", remedy="list them with: sdlab runs"
+        )
+    return run

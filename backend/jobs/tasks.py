@@ -1,0 +1,172 @@
+"""Tasks in the lab: adding a version from a file, finding one, and the ones that are bundled."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from backend.atomic import file_sha256, new_file
+from backend.bundled import TASKS, material_path
+from backend.config import Settings
+from backend.data.demonstration import Demonstration
+from backend.data.load import Loaded, load_demonstrations
+from backend.data.report import Report
+from backend.errors import DataError, NotFound
+from backend.evaluation.scorers import SCORERS
+from storage.database import Database
+from storage.models import Artifact, Task, TaskVersion
+from storage.tasks import NewVersion, Part, Tasks
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+BUNDLED_SCORERS: Final[Mapping[str, str]] = {"house-style": "parts"}
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """One version of a task."""
+
+    task: Task
+    version: TaskVersion
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """What a user gives to add a task; see load_demonstrations for ``held_out``."""
+
+    name: str
+    path: Path
+    overrides: Mapping[str, str]
+    scorer: str = "exact"
+    held_out: float | int | Path = 0.2
+    seed: int = 0
+    keep_good: bool = False
+
+
+@dataclass(frozen=True)
+class Added:
+    """The stored version, its report, and whether it is new or was there already."""
+
+    stored: StoredTask
+    report: Report
+    is_new: bool
+
+
+def add_task(database: Database, settings: Settings, new: NewTask) -> Added:
+    """Reads, checks and stores a file of demonstrations, all of it or nothing.
+
+    Raises DataError for a bad name or scorer, and ReportedDataError for bad rows.
+    """
+    _check_names(new)
+    loaded = load_demonstrations(
+        new.path,
+        overrides=new.overrides,
+        held_out=new.held_out,
+        seed=new.seed,
+        keep_good=new.keep_good,
+        scorer=new.scorer,
+        max_mib=settings.max_upload_mib,
+    )
+    upload, is_new_file = _keep_upload(settings, new.path)
+    try:
+        version, is_new = Tasks(database).add_version(new.name, _as_version(new, loaded, upload))
+    except BaseException:
+        if is_new_file:
+            (settings.home / upload.path).unlink(missing_ok=True)
+        raise
+    task = Tasks(database).of_version(version.id)
+    assert task is not None  # stored in the same transaction
+    return Added(StoredTask(task, version), loaded.report, is_new)
+
+
+def add_bundled_tasks(database: Database, settings: Settings) -> list[StoredTask]:
+    """The tasks that ship with the lab, each with its own held-out file."""
+    stored = []
+    for name in TASKS:
+        new = NewTask(
+            name=name,
+            path=material_path(f"tasks/{name}.training.jsonl"),
+            overrides={},
+            scorer=BUNDLED_SCORERS.get(name, "exact"),
+            held_out=material_path(f"tasks/{name}.held_out.jsonl"),
+        )
+        stored.append(add_task(database, settings, new).stored)
+    return stored
+
+
+def find_task(database: Database, name: str) -> StoredTask:
+    """The task ``name`` at its newest version, or ``name@2``. Raises NotFound."""
+    tasks = Tasks(database)
+    plain, _, number = name.partition("@")
+    task = tasks.by_name(plain)
+    if task is None:
+        known = ", ".join(task.name for task in tasks.all()) or "none yet"
+        raise NotFound(
+            f'there is no task "{plain}" (tasks: {known})',
+            where="task",
+            remedy="add it with: sdlab task add FILE --name NAME",
+        )
+    if number and not number.isdecimal():
+        version = None
+    else:
+        version = tasks.version(task.id, int(number) if number else None)
+    if version is None:
+        newest = tasks.version(task.id)
+        raise NotFound(
+            f'task "{plain}" has no version "{number}"',
+            where="task",
+            remedy=f"its versions go from 1 to {newest.number if newest else 0}",
+        )
+    return StoredTask(task, version)
+
+
+def demonstrations(database: Database, version_id: str, part: Part) -> list[Demonstration]:
+    """The version's rows of one part, in order."""
+    documents = Tasks(database).rows(version_id, part)
+    return [Demonstration.model_validate(document) for document in documents]
+
+
+def _check_names(new: NewTask) -> None:
+    if not NAME.fullmatch(new.name):
+        raise DataError(
+            f'"{new.name}" cannot be a task\'s name',
+            where="name",
+            remedy="use letters, digits, dots, dashes and underscores, at most 80",
+        )
+    if new.scorer not in SCORERS:
+        raise DataError(
+            f'there is no scorer "{new.scorer}"',
+            where="scorer",
+            remedy=f"choose one of {', '.join(SCORERS)}",
+        )
+
+
+def _keep_upload(settings: Settings, path: Path) -> tuple[Artifact, bool]:
+    """The file under the lab's own name for it, and whether it was not there before."""
+    digest = file_sha256(path)
+    kept = settings.home / "uploads" / f"{digest}{path.suffix.lower()}"
+    is_new = not kept.exists()
+    if is_new:
+        with new_file(kept) as partial:
+            shutil.copyfile(path, partial)
+    relative = kept.relative_to(settings.home).as_posix()
+    artifact = Artifact(kind="upload", path=relative, sha256=digest, bytes=kept.stat().st_size)
+    return artifact, is_new
+
+
+def _as_version(new: NewTask, loaded: Loaded, upload: Artifact) -> NewVersion:
+    rows: list[tuple[Part, Mapping[str, object]]] = []
+    rows += [("training", row.model_dump(mode="json")) for row in loaded.training]
+    rows += [("held_out", row.model_dump(mode="json")) for row in loaded.held_out]
+    return NewVersion(
+        content_hash=loaded.content_hash,
+        scorer=new.scorer,
+        mapping=loaded.mapping.model_dump(mode="json"),
+        report=loaded.report.model_dump(mode="json"),
+        split=loaded.split,
+        rows=tuple(rows),
+        upload=upload,
+    )

@@ -1,0 +1,13 @@
+"""What each kind of run does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from backend.jobs.work.context import Work
+from backend.jobs.work.evaluate import evaluate
+from backend.jobs.work.premise import premise
+from backend.jobs.work.train import train
+
+KINDS: Final[Mapping[str, Work]] = {"train": train, "premise": premise, "evaluate": evaluate}

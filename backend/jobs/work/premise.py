@@ -1,0 +1,31 @@
+"""The work of a premise check: one or all context forms on a task's held-out rows."""
+
+from __future__ import annotations
+
+from backend.config import PremiseConfig, TeacherConfig, validate
+from backend.evaluation.premise import check_premise
+from backend.jobs.tasks import demonstrations, find_task
+from backend.jobs.work.context import JobContext
+from backend.jobs.work.models import prepare_model
+from backend.text.contexts import CONTEXTS
+
+
+def premise(job: JobContext) -> None:
+    """Checks the premise and keeps the finding as the run's result."""
+    config = validate(PremiseConfig, job.config, f"premise check {job.run_id}")
+    stored = find_task(job.database, config.task)
+    model = prepare_model(job, config.model, steps=1)
+    rows = demonstrations(job.database, stored.version.id, "held_out")[: config.limit or None]
+    auto = [name for name in CONTEXTS if name != "template"]
+    contexts = auto if config.context == "auto" else [config.context]
+    found = check_premise(
+        model,
+        rows,
+        stored.version.scorer,
+        TeacherConfig(weights="base", context=contexts[0]),
+        contexts,
+        config.max_new_tokens,
+    )
+    job.recorder.result({"premise": found.as_document()})
+    job.recorder.event("premise", found.best.sentence)
+    job.recorder.progress(1, 1, 0.0, "done")

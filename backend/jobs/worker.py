@@ -1,0 +1,217 @@
+"""The detached process that does one attempt at one run: `python -P -m backend.jobs.worker`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.atomic import remove_partials
+from backend.config import Settings
+from backend.errors import Fault, Replaced, SdlabError, StopRequested
+from backend.jobs.identity import this_process
+from backend.jobs.recorder import StoredRecorder
+from backend.jobs.work.context import JobContext, Work, run_folder
+from storage.claims import Claim, Claims
+from storage.database import Database, open_database, schema_state
+from storage.models import Run
+
+log = logging.getLogger("sdlab.worker")
+
+EXIT_DONE: Final = 0
+EXIT_REPLACED: Final = 3
+EXIT_SCHEMA: Final = 4
+WORK: Final = "backend.jobs.work.kinds"
+
+
+def main(
+    argv: Sequence[str] | None = None, *, inline: bool = False, settings: Settings | None = None
+) -> int:
+    """Does the attempt and stores how it ended; the exit code is 0 unless it could not.
+
+    ``inline`` is for a caller's process: signals, logging and exit are then left alone.
+    """
+    options = _parse(argv)
+    settings = settings or Settings(home=options.home)
+    if not inline:
+        _log_to_stderr()
+    database = open_database(settings.database)
+    try:
+        if (state := schema_state(database)) != "current":
+            log.error(
+                "the database's schema is %s than this worker knows (%s); restart the server, "
+                "which brings it up to date, or run the version of sdlab that wrote it",
+                state,
+                settings.database,
+            )
+            return EXIT_SCHEMA
+        claim = Claim(options.run, options.owner, options.attempt)
+        return _attempt(database, settings, claim, options.work, inline)
+    finally:
+        database.close()
+
+
+def _attempt(database: Database, settings: Settings, claim: Claim, work: str, inline: bool) -> int:
+    stop = threading.Event()
+    if not inline:
+        signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    run = Claims(database).start(claim, this_process())
+    if run is None:
+        log.warning("run %s went to another attempt: nothing to do", claim.run_id)
+        return EXIT_REPLACED
+    log.info("run %s, attempt %d, kind %s", run.id, run.attempt, run.kind)
+    beat = _Beat(database, claim, settings.beat_s, on_replaced=None if inline else _exit_at_once)
+    recorder = StoredRecorder(
+        database, run.id, claim.owner, claim.attempt, settings, run.config, stop=stop
+    )
+    beat.start()
+    try:
+        state, error = _work(run, work, database, settings, recorder)
+    except Replaced as replaced:
+        log.warning("%s", replaced)
+        return EXIT_REPLACED
+    finally:
+        beat.end()
+    if not Claims(database).finish(claim, state, error):
+        log.warning("run %s went to another attempt; this one's end is not stored", run.id)
+        return EXIT_REPLACED
+    log.info("run %s is %s", run.id, state)
+    return EXIT_DONE
+
+
+def _work(
+    run: Run, work: str, database: Database, settings: Settings, recorder: StoredRecorder
+) -> tuple[Literal["done", "failed", "cancelled"], dict[str, Any] | None]:
+    """Does the work; the final state and the error's document. Raises Replaced."""
+    folder = run_folder(settings, run.id)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(folder)
+        do = _kind(importlib.import_module(work).KINDS, run.kind)
+        do(JobContext(run.id, run.kind, run.config, database, settings, recorder, folder))
+        recorder.flush()
+    except Replaced:
+        raise
+    except StopRequested as stopped:
+        log.info("stopped: %s", stopped)
+        recorder.flush()
+        return "cancelled", None
+    except Exception as error:
+        log.exception("run %s failed", run.id)
+        _flush_last(recorder)
+        return "failed", _document(error, run)
+    return "done", None
+
+
+def _flush_last(recorder: StoredRecorder) -> None:
+    """Stores what was told before the failure, which is often what explains it."""
+    try:
+        recorder.flush()
+    except SQLAlchemyError:
+        log.exception("the last metrics could not be stored")
+
+
+def _kind(kinds: Mapping[str, Work], kind: str) -> Work:
+    if kind not in kinds:
+        raise Fault(f'no work for runs of kind "{kind}", only {", ".join(kinds)}', where="worker")
+    return kinds[kind]
+
+
+def _document(error: Exception, run: Run) -> dict[str, Any]:
+    """The error as the runs table keeps it: what, where, what to do, and its traceback."""
+    told = error
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        told = Fault(
+            f"the disk is full ({error.filename or 'while writing'})",
+            remedy=f"free some space, then: sdlab resume {run.id}",
+        )
+        told.code = "disk_full"
+    elif isinstance(error, MemoryError):
+        told = Fault(
+            "not enough memory",
+            remedy="use a smaller batch_size or micro_batch_size, or a smaller model",
+        )
+        told.code = "out_of_memory"
+    elif not isinstance(error, SdlabError):
+        told = Fault(
+            f"{type(error).__name__}: {error}",
+            remedy=f"see the traceback in its log; then: sdlab resume {run.id}",
+        )
+    assert isinstance(told, SdlabError)
+    document = told.as_document()
+    document["where"] = document["where"] or f"run {run.id}, attempt {run.attempt}"
+    return {**document, "traceback": "".join(traceback.format_exception(error))}
+
+
+class _Beat:
+    """A thread that raises the run's beat until it is ended."""
+
+    def __init__(
+        self,
+        database: Database,
+        claim: Claim,
+        every_s: float,
+        on_replaced: Callable[[], None] | None,
+    ) -> None:
+        self._claims, self._claim, self._every_s = Claims(database), claim, every_s
+        self._on_replaced = on_replaced
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            try:
+                held = self._claims.beat(self._claim)
+            except SQLAlchemyError:
+                # The next beat may succeed; if none does, the supervisor ends this worker.
+                log.exception("beat failed")
+                continue
+            if not held:
+                log.warning("run %s went to another attempt: exit", self._claim.run_id)
+                if self._on_replaced is not None:
+                    self._on_replaced()
+                return
+
+
+def _exit_at_once() -> None:
+    # The work is in the middle of something; whatever it would still write is not wanted.
+    os._exit(EXIT_REPLACED)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m backend.jobs.worker")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--owner", required=True)
+    parser.add_argument("--attempt", type=int, required=True)
+    parser.add_argument("--work", default=WORK, help="module whose KINDS names the work")
+    return parser.parse_args(argv)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.captureWarnings(True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""The verbs of the lab: the only door for command line, pages and notebooks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from backend.atomic import new_file
+from backend.config import EvaluationConfig, PremiseConfig, RunConfig, Settings, validate
+from backend.data.mapping import parse_overrides
+from backend.data.split import parse_held_out
+from backend.data.writing import to_jsonl
+from backend.errors import ConfigError, NotFound, StateError
+from backend.jobs import queue
+from backend.jobs.comparison import compare_runs
+from backend.jobs.documents import Document, run_document, task_document, version_document
+from backend.jobs.estimates import estimate_run
+from backend.jobs.exports import check_format, export_adapter
+from backend.jobs.findings import findings
+from backend.jobs.health import check_health
+from backend.jobs.launch_checks import check_evaluation, check_run
+from backend.jobs.launchers import Launcher
+from backend.jobs.supervisor import Supervisor
+from backend.jobs.tasks import (
+    NewTask,
+    add_bundled_tasks,
+    add_task,
+    demonstrations,
+    find_task,
+)
+from backend.methods import method_of, resolve
+from storage.database import Database
+from storage.models import Run, new_id
+from storage.runs import Runs
+from storage.tasks import Tasks
+
+
+def examine(settings: Settings) -> Document:
+    """What this machine and the lab at ``settings.home`` look like; makes no lab."""
+    return {"checks": [asdict(check) for check in check_health(settings)]}
+
+
+ENDED = frozenset({"done", "failed", "cancelled", "lost"})
+
+
+class Lab:
+    """One lab, as ``from sdlab import Lab`` gives it; made by backend.bootstrap.build_lab."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        launcher: Launcher,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self._launcher = launcher
+        self._clock = clock
+
+    def close(self) -> None:
+        """Gives the database's connections back; running workers go on."""
+        self.database.close()
+
+    # Tasks
+
+    def add_task(
+        self,
+        path: Path,
+        name: str,
+        *,
+        columns: Sequence[str] = (),
+        scorer: str = "exact",
+        held_out: str = "0.2",
+        seed: int = 0,
+        keep_good: bool = False,
+    ) -> Document:
+        """Stores a file of demonstrations as a version of a task, all or nothing.
+
+        ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
+        rows or a file. Raises DataError, with a report where rows are faulty.
+        """
+        new = NewTask(
+            name, path, parse_overrides(columns), scorer, parse_held_out(held_out), seed, keep_good
+        )
+        added = add_task(self.database, self.settings, new)
+        document = version_document(added.stored)
+        return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}
+
+    def add_bundled_tasks(self) -> list[Document]:
+        """The three tasks that ship with the lab."""
+        return [version_document(s) for s in add_bundled_tasks(self.database, self.settings)]
+
+    def tasks(self) -> list[Document]:
+        """All tasks with their versions."""
+        return [task_document(self.database, task) for task in Tasks(self.database).all()]
+
+    def task(self, name: str) -> Document:
+        """One task. Raises NotFound."""
+        return task_document(self.database, find_task(self.database, name).task)
+
+    def export_task(self, name: str, target: Path) -> Document:
+        """Writes a task's rows, training rows first, as JSONL."""
+        stored = find_task(self.database, name)
+        rows = [
+            row
+            for part in ("training", "held_out")
+            for row in demonstrations(self.database, stored.version.id, part)
+        ]
+        with new_file(target) as partial, partial.open("w", encoding="utf-8") as handle:
+            handle.writelines(to_jsonl(rows))
+        return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
+
+    # Jobs
+
+    def configure(
+        self, document: Mapping[str, Any], *, baseline: str | None = None
+    ) -> list[RunConfig]:
+        """The checked configuration, and its baseline's: the same but for the method's choices.
+
+        Raises ConfigError, NotFound and ModelError before anything is queued.
+        """
+        config = resolve(document)
+        configs = [config]
+        if baseline is not None:
+            own = ("rollout", "teacher", "divergence", "token_weights", "optimizer", "name")
+            shared = {key: value for key, value in document.items() if key not in own}
+            configs.append(resolve({**shared, "method": baseline}))
+        for each in configs:
+            check_run(self.database, self.settings, each)
+        if config.start_from is not None:
+            source = self._run(config.start_from)
+            configs = [c.model_copy(update={"start_from": source.id}) for c in configs]
+        return configs
+
+    def estimate(self, config: RunConfig, *, forced: bool = False) -> Document:
+        """Time and memory that a run will take here.
+
+        Raises ModelError where it cannot work, and ConfigError where it takes days, unless forced.
+        """
+        return estimate_run(self.database, self.settings, config, forced=forced)
+
+    def train(self, configs: Sequence[RunConfig], group: str | None = None) -> list[str]:
+        """Queues training runs in this order; returns their ids."""
+        group = group or (new_id() if len(configs) > 1 else None)
+        return self._enqueue(
+            *(
+                Run(
+                    name=config.name or f"{config.task} · {method_of(config)}",
+                    kind="train",
+                    config=config.as_document(),
+                    method=config.method,
+                    task_version_id=find_task(self.database, config.task).version.id,
+                    model=config.model,
+                    total_steps=config.steps,
+                    group_id=group,
+                )
+                for config in configs
+            )
+        )
+
+    def premise(self, document: Mapping[str, Any], group: str | None = None) -> str:
+        """Queues a premise check; returns its id."""
+        config = validate(PremiseConfig, dict(document), "premise")
+        stored = find_task(self.database, config.task)
+        return self._enqueue(
+            Run(
+                name=f"{config.task} · premise",
+                kind="premise",
+                config=config.model_dump(mode="json"),
+                task_version_id=stored.version.id,
+                model=config.model,
+                total_steps=1,
+                group_id=group,
+            )
+        )[0]
+
+    def evaluate(self, subject: str, document: Mapping[str, Any]) -> str:
+        """Queues an evaluation of a run or a base model; returns its id."""
+        found = Runs(self.database).find(subject)
+        if found:
+            run = self._run(subject)
+            document = {"run": run.id, "model": run.model, "task": run.config["task"], **document}
+        elif document.get("checkpoint") is not None:
+            raise NotFound(f'there is no run "{subject}"', where="run", remedy="see: sdlab runs")
+        else:
+            document = {"model": subject, **document}
+        config = validate(EvaluationConfig, dict(document), "evaluation")
+        check_evaluation(self.database, self.settings, config)
+        return self._enqueue(
+            Run(
+                name=f"evaluation of {found[0].name if found else subject}",
+                kind="evaluate",
+                config=config.model_dump(mode="json"),
+                task_version_id=found[0].task_version_id if found else None,
+                model=config.model,
+                total_steps=1,
+            )
+        )[0]
+
+    def stop(self, run: str) -> Document:
+        """Asks a run to end at its next step, with a checkpoint. Raises NotFound, StateError."""
+        return run_document(self.database, queue.stop(self.database, self._run(run).id))
+
+    def resume(self, run: str) -> Document:
+        """Queues an ended run again; it goes on from its last checkpoint."""
+        resumed = queue.resume(self.database, self.settings, self._run(run).id)
+        return run_document(self.database, resumed)
+
+    # What there is
+
+    def runs(self) -> list[Document]:
+        """All jobs, newest first."""
+        runs = Runs(self.database).all()
+        return [run_document(self.database, run) for run in sorted(runs, key=lambda r: -r.seq)]
+
+    def run(self, name: str) -> Document:
+        """One job by id, the beginning of one, or a name that only it has. Raises NotFound."""
+        return run_document(self.database, self._run(name))
+
+    def compare(self, names: Sequence[str]) -> Document:
+        """The first run against the others, on the items that both answered."""
+        return compare_runs(self.database, [self._run(name) for name in names])
+
+    def findings(self, names: Sequence[str]) -> list[str]:
+        """What runs on one task gained and lost, the last against the others, in sentences."""
+        return findings(self.database, [self._run(name) for name in names])
+
+    def export(
+        self, run: str, target: Path, form: str = "peft", checkpoint: int | None = None
+    ) -> Document:
+        """Writes a run's adapter as a folder or a ZIP file; returns path, sha256 and bytes."""
+        check_format(form)
+        found = self._run(run)
+        written = export_adapter(self.database, self.settings, found.id, target, checkpoint)
+        return {"path": str(written.path), "sha256": written.sha256, "bytes": written.bytes}
+
+    # Supervision
+
+    def wait(
+        self, ids: Sequence[str], told: Callable[[Run], object] = lambda _run: None
+    ) -> list[Document]:
+        """Waits until the jobs have ended, calling ``told`` with those under way.
+
+        Supervises them itself, unless another process supervises this lab already.
+        """
+        runs = Runs(self.database)
+
+        def ended() -> bool:
+            found = [run for run in map(runs.get, ids) if run is not None]
+            for run in found:
+                if run.state not in ENDED and run.state != "queued":
+                    told(run)
+            return all(run.state in ENDED for run in found)
+
+        supervisor = Supervisor(self.database, self.settings, self._launcher, self._clock)
+        try:
+            supervisor.acquire("sdlab --wait")
+        except StateError:
+            while not ended():
+                time.sleep(1.0)
+        else:
+            with supervisor:
+                supervisor.run_until(ended)
+        return [self.run(run_id) for run_id in ids]
+
+    def _enqueue(self, *runs: Run) -> list[str]:
+        return [run.id for run in queue.enqueue(self.database, self.settings, *runs)]
+
+    def _run(self, name: str) -> Run:
+        found = Runs(self.database).find(name)
+        if not found:
+            raise NotFound(
+                f'there is no run "{name}"', where="run", remedy="list them with: sdlab runs"
+            )
+        if len(found) > 1:
+            ids = ", ".join(run.id[:8] for run in found[:5])
+            raise ConfigError(
+                f'"{name}" names {len(found)} runs ({ids})',
+                where="run",
+                remedy="give more of the id",
+            )
+        return found[0]

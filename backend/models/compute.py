@@ -1,0 +1,34 @@
+"""The one place that decides device, dtype and autocast."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where tensors live, what base weights are stored in, and what matrix products run in."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Mixed precision where weights are half precision; nothing where they are fp32."""
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+def choose_compute(threads: int = 0) -> Compute:
+    """bf16 on a GPU that has it, fp16 weights never, fp32 elsewhere; sets torch's thread count."""
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    if torch.cuda.is_available():
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return Compute(torch.device("cuda"), dtype)
+    if torch.backends.mps.is_available():
+        return Compute(torch.device("mps"), torch.float32)
+    return Compute(torch.device("cpu"), torch.float32)

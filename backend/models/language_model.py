@@ -1,0 +1,183 @@
+"""A loaded base model with its adapter: hidden states, logits, and which weights are in place."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import transformers
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+
+from backend.config import AdapterConfig
+from backend.errors import ModelError
+from backend.models.compute import Compute
+from backend.text.tokenizer import TextTokenizer
+
+# What a model's digest is of: its text files, and so many of each tensor's first bytes.
+_TEXT_FILES: Final = frozenset({".json", ".jinja", ".model", ".txt"})
+_DIGEST_BYTES: Final = 4096
+
+
+@dataclass(frozen=True)
+class OutputHead:
+    """From final hidden states to logits, with what some families do to them afterwards."""
+
+    layer: nn.Module
+    scale: float
+    softcap: float | None
+
+    def __call__(self, hidden_NH: Tensor) -> Tensor:
+        """Logits [N, V] in fp32."""
+        # Under CUDA's autocast a LayerNorm gives fp32, whatever the weights are.
+        hidden_NH = hidden_NH.to(next(self.layer.parameters()).dtype)
+        logits_NV: Tensor = self.layer(hidden_NH).float() * self.scale
+        if self.softcap:
+            logits_NV = torch.tanh(logits_NV / self.softcap) * self.softcap
+        return logits_NV
+
+
+class LanguageModel:
+    """The network that is student and teacher at once, and what it needs to read and write.
+
+    ``network`` is a PEFT model once :meth:`add_adapter` was called; the base weights are never
+    trained, and student and teacher share them.
+    """
+
+    def __init__(
+        self, name: str, network: Any, tokenizer: TextTokenizer, compute: Compute, digest: str
+    ) -> None:
+        self.name = name
+        self.network = network
+        self.tokenizer = tokenizer
+        self.compute = compute
+        self.digest = digest
+        self.head = _find_head(network)
+
+    @property
+    def has_adapter(self) -> bool:
+        return isinstance(self.network, PeftModel)
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that the model can read, prompt and completion together."""
+        return self.tokenizer.context_length
+
+    def backbone(self, **inputs: Any) -> Any:
+        """The network without its head: ``last_hidden_state`` [B, L, H], and the cache if asked."""
+        causal = self.network.get_base_model() if self.has_adapter else self.network
+        with self.compute.autocast():
+            return causal.base_model(**inputs)
+
+    def add_adapter(self, config: AdapterConfig, seed: int) -> None:
+        """Puts a fresh LoRA adapter (B zero, so the logits do not change) on the base."""
+        targets = config.targets if isinstance(config.targets, str) else list(config.targets)
+        torch.manual_seed(seed)
+        try:
+            self.network = get_peft_model(
+                self.network,
+                LoraConfig(
+                    r=config.rank,
+                    lora_alpha=config.alpha,
+                    target_modules=targets,
+                    task_type="CAUSAL_LM",
+                ),
+            )
+        except ValueError as error:
+            raise ModelError(
+                f"the adapter does not fit this model ({error})",
+                where="adapter.targets",
+                remedy="use all-linear, or names of the model's linear layers",
+            ) from error
+        if self.network.get_output_embeddings() is not self.head.layer:
+            raise ModelError(
+                "the output layer cannot be adapted, since the loss reads it directly",
+                where="adapter.targets",
+                remedy="leave it out of the list, as all-linear does",
+            )
+        # peft puts the folder here, which means nothing on another machine.
+        self.network.peft_config["default"].base_model_name_or_path = self.name
+        # A new module is in training mode, and whoever restores the mode would spread it.
+        self.network.eval()
+
+    def adapter_parameters(self) -> dict[str, nn.Parameter]:
+        """The trained parameters by name."""
+        return {n: p for n, p in self.network.named_parameters() if p.requires_grad}
+
+    @contextlib.contextmanager
+    def base_weights(self) -> Iterator[None]:
+        """The original model, without any adapter, while the block runs."""
+        if not self.has_adapter:
+            yield
+            return
+        with self.network.disable_adapter():
+            yield
+
+
+def load_model(name: str, folder: Path, compute: Compute) -> LanguageModel:
+    """The base model in ``folder`` on the device, in evaluation mode. Raises ModelError."""
+    tokenizer = TextTokenizer(folder)
+    try:
+        network = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=compute.dtype, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"cannot load {name} from {folder} ({error})",
+            where="model",
+            remedy="give a causal language model written by save_pretrained",
+        ) from error
+    network.to(compute.device).eval().requires_grad_(False)
+    model = LanguageModel(name, network, tokenizer, compute, weights_digest(folder))
+    _check_head(model)
+    return model
+
+
+def weights_digest(folder: Path) -> str:
+    """Tells two models apart without reading all: headers, and the first bytes of every tensor.
+
+    (A merged adapter changes nothing but some layers, and those throughout.) Tokenizer, template
+    and end tokens are part of the model: they decide what it reads and writes.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in _TEXT_FILES):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as handle:
+            header = handle.read(int.from_bytes(handle.read(8), "little"))
+            digest.update(path.name.encode() + header)
+            for name, tensor in json.loads(header).items():
+                if name != "__metadata__":
+                    start, end = tensor["data_offsets"]
+                    handle.seek(8 + len(header) + start)
+                    digest.update(handle.read(min(end - start, _DIGEST_BYTES)))
+    return digest.hexdigest()
+
+
+def _find_head(network: Any) -> OutputHead:
+    config = network.config.get_text_config()
+    scale = float(getattr(config, "logit_scale", None) or 1.0)
+    scale /= float(getattr(config, "logits_scaling", None) or 1.0)
+    softcap = getattr(config, "final_logit_softcapping", None)
+    return OutputHead(network.get_output_embeddings(), scale, softcap)
+
+
+@torch.no_grad()
+def _check_head(model: LanguageModel) -> None:
+    ids = torch.arange(1, 5, device=model.compute.device)[None]
+    hidden = model.backbone(input_ids=ids).last_hidden_state
+    with model.compute.autocast():
+        ours, theirs = model.head(hidden[0]), model.network(input_ids=ids).logits[0].float()
+    tolerance = 1e-3 if model.compute.dtype == torch.float32 else 0.1
+    if not torch.allclose(ours, theirs, atol=tolerance, rtol=tolerance):
+        raise ModelError(
+            f"{model.name} changes its logits after the head in a way that the lab does not know",
+            where="model",
+            remedy="choose another base model, and report this one",
+        )

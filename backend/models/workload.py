@@ -1,0 +1,159 @@
+"""How much a run will read and write, in rows and tokens: its steps, evaluations and traces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from backend.config import RunConfig, Schedule, Share, value_at
+
+PREMISE_ROWS: Final = 32
+_STEPS_LOOKED_AT: Final = 200
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Mean tokens of a task's rows, as the model's tokenizer and chat template make them."""
+
+    prompt: float
+    teacher_prompt: float
+    demonstration: float
+
+
+@dataclass(frozen=True)
+class StepWork:
+    """The mean optimizer step: its rows, who writes how many of them, and how long they get."""
+
+    rows: int
+    by_student: float
+    by_teacher: float
+    completion: float
+    longest_completion: int
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Rows that a model answers besides its steps.
+
+    A row is ``read`` tokens in forward passes, of which ``judged`` need logits, and ``written``
+    tokens one by one, ``together`` rows at a time.
+    """
+
+    rows: float
+    read: float
+    judged: float = 0.0
+    written: float = 0.0
+    together: float = 32.0
+
+
+# The bundled probes, as SmolLM2's tokenizer counts them.
+PRIOR_PROBES: Final[Mapping[str, Scoring]] = {
+    "prior:facts": Scoring(277, read=69, judged=29),
+    "prior:instructions": Scoring(49, read=40, written=32),
+    "prior:kl": Scoring(30, read=178, judged=64, written=32),
+}
+
+
+def expected_answer(limit: float, demonstration: float) -> float:
+    """Tokens that an answer will take: models ramble, but seldom beyond a few demonstrations."""
+    return min(limit, max(32.0, 3 * demonstration))
+
+
+def step_work(config: RunConfig, lengths: Lengths) -> StepWork:
+    """What a mean step of the run does."""
+    rows = config.batch_size * config.rollout.per_prompt
+    every = max(1, config.steps // _STEPS_LOOKED_AT)
+    looked_at = range(0, config.steps, every)
+    shares = {"student": 0.0, "teacher": 0.0, "demonstration": 0.0}
+    completion = 0.0
+    longest = _longest(config.rollout.max_new_tokens)
+    for step in looked_at:
+        now = _shares(config, step)
+        written = expected_answer(
+            value_at(config.rollout.max_new_tokens, step), lengths.demonstration
+        )
+        shown = min(longest, lengths.demonstration + 1)
+        completion += now["demonstration"] * shown + (1 - now["demonstration"]) * written
+        shares = {name: share + now[name] for name, share in shares.items()}
+    count = len(looked_at)
+    only_shown = shares["demonstration"] >= count
+    return StepWork(
+        rows,
+        rows * shares["student"] / count,
+        rows * shares["teacher"] / count,
+        completion / count,
+        min(longest, math.ceil(2 * lengths.demonstration)) if only_shown else longest,
+    )
+
+
+def planned_scoring(
+    config: RunConfig, probes: Sequence[str], held_out: int, lengths: Lengths
+) -> list[Scoring]:
+    """The run's evaluations, premise check and traces; ``probes`` are expanded names."""
+    limits = config.evaluate
+    work = []
+    for name in probes:
+        for limit, times in _occasions(config):
+            probe = _probe(name, held_out, limits.max_new_tokens, lengths)
+            rows = min(limit or math.inf, probe.rows)
+            together = min(probe.together, max(rows, 1))
+            work.append(replace(probe, rows=rows * times, together=together))
+    if limits.premise and config.teacher.weights != "none":
+        rows, written = min(PREMISE_ROWS, held_out), limits.max_new_tokens
+        for prompt in (lengths.prompt, lengths.teacher_prompt):
+            read = 2 * prompt + lengths.demonstration
+            work.append(Scoring(rows, read, lengths.demonstration, written, max(rows, 1)))
+    if config.traces.every and config.traces.watched:
+        work.append(_traces(config, held_out, lengths))
+    return work
+
+
+def _longest(value: int | Schedule) -> int:
+    return round(max(value.start, value.end)) if isinstance(value, Schedule) else value
+
+
+def _shares(config: RunConfig, step: int) -> dict[str, float]:
+    """The share of rows of each source at a step."""
+    shares = dict.fromkeys(("student", "teacher", "demonstration"), 0.0)
+    rest, left = "student", 1.0
+    for name, share in config.rollout.source.items():
+        if share == "rest":
+            rest = name
+        else:
+            shares[name] = _share(share, step)
+            left -= shares[name]
+    shares[rest] = max(0.0, left)
+    return shares
+
+
+def _share(share: Share, step: int) -> float:
+    return 0.0 if isinstance(share, str) else value_at(share, step)
+
+
+def _occasions(config: RunConfig) -> list[tuple[int, float]]:
+    """(limit of items, how often) for the ends of a run and for the points of its curve."""
+    occasions = [(config.evaluate.limit, 2.0)]
+    if config.evaluate.every:
+        points = 1 + math.ceil(config.steps / config.evaluate.every)
+        occasions.append((config.evaluate.along_limit, points))
+    return occasions
+
+
+def _probe(name: str, held_out: int, max_new_tokens: int, lengths: Lengths) -> Scoring:
+    if name in PRIOR_PROBES:
+        return PRIOR_PROBES[name]
+    written = expected_answer(max_new_tokens, lengths.demonstration)
+    return Scoring(held_out, lengths.prompt, written=written)
+
+
+def _traces(config: RunConfig, held_out: int, lengths: Lengths) -> Scoring:
+    """Watched prompts: answered by each role, then read by student, base and teacher."""
+    times = 1 + math.ceil(config.steps / config.traces.every)
+    answer = expected_answer(_longest(config.rollout.max_new_tokens), lengths.demonstration)
+    read, roles = 3 * lengths.prompt + 2 * answer, 1
+    if config.teacher.weights != "none":
+        read, roles = read + 2 * lengths.teacher_prompt + answer, 2
+    rows = min(config.traces.watched, held_out)
+    return Scoring(rows * times, read, 3 * answer, roles * answer, max(rows, 1))

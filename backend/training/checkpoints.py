@@ -1,0 +1,172 @@
+"""Checkpoints: a folder of safetensors and JSON, written whole or not at all, verified."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from backend.atomic import file_sha256, new_folder, write_text
+from backend.errors import UserError
+from backend.models.language_model import LanguageModel
+from backend.training.optimizer import (
+    load_optimizer_tensors,
+    optimizer_tensors,
+    scheduler_numbers,
+)
+from backend.training.step import Trainer
+
+log = logging.getLogger(__name__)
+
+MANIFEST: Final = "manifest.json"
+ADAPTER: Final = "adapter_model.safetensors"
+_NAME = re.compile(r"step-(\d{8})")
+
+
+class BrokenCheckpoint(UserError):
+    """A checkpoint's files are not those that were written."""
+
+    code = "broken_checkpoint"
+
+
+@dataclass(frozen=True)
+class SavedCheckpoint:
+    """Where a checkpoint lies, the hash of its manifest, and its size."""
+
+    step: int
+    folder: Path
+    sha256: str
+    size_bytes: int
+
+
+def save_checkpoint(trainer: Trainer, step: int, root: Path) -> SavedCheckpoint:
+    """Writes the state after ``step`` optimizer steps: adapter, average, optimizer, schedule."""
+    folder = root / f"step-{step:08d}"
+    # What may stand there is a torn one of an earlier attempt.
+    with new_folder(folder, replace=True) as scratch:
+        save_adapter(trainer.model, scratch)
+        tensors = {
+            "teacher.safetensors": trainer.teacher.average,
+            "optimizer.safetensors": optimizer_tensors(trainer.model, trainer.optimizer),
+        }
+        for name, content in tensors.items():
+            save_file({key: t.contiguous().cpu() for key, t in content.items()}, scratch / name)
+        state = {"step": step, "scheduler": scheduler_numbers(trainer.scheduler)}
+        (scratch / "state.json").write_text(json.dumps(state), "utf-8")
+        manifest = {path.name: file_sha256(path) for path in sorted(scratch.iterdir())}
+        write_text(scratch / MANIFEST, json.dumps({"step": step, "files": manifest}, indent=1))
+    return saved_checkpoint(folder)
+
+
+def saved_checkpoint(folder: Path) -> SavedCheckpoint:
+    """What is to be told of a checkpoint that is on disk."""
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    step = int(folder.name.removeprefix("step-"))
+    return SavedCheckpoint(step, folder, file_sha256(folder / MANIFEST), size)
+
+
+def load_checkpoint(trainer: Trainer, folder: Path) -> int:
+    """Puts the trainer into the stored state and returns its step. Raises BrokenCheckpoint."""
+    state = verify_checkpoint(folder)
+    load_adapter(trainer.model, folder)
+    trainer.teacher.load(load_file(folder / "teacher.safetensors"))
+    load_optimizer_tensors(
+        trainer.model, trainer.optimizer, load_file(folder / "optimizer.safetensors")
+    )
+    trainer.scheduler.load_state_dict(trainer.scheduler.state_dict() | state["scheduler"])
+    for group, rate in zip(
+        trainer.optimizer.param_groups, state["scheduler"]["_last_lr"], strict=True
+    ):
+        group["lr"] = rate
+    return int(state["step"])
+
+
+def verify_checkpoint(folder: Path) -> dict[str, Any]:
+    """The checkpoint's state.json, once every file has the hash that its manifest names."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        for name, digest in manifest["files"].items():
+            if file_sha256(folder / name) != digest:
+                raise BrokenCheckpoint(
+                    f"{name} has changed since it was written", where=str(folder)
+                )
+        state = json.loads((folder / "state.json").read_text("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenCheckpoint(f"it cannot be read ({error})", where=str(folder)) from error
+    if not isinstance(state, dict):
+        raise BrokenCheckpoint("its state.json is no object", where=str(folder))
+    return state
+
+
+def newest_checkpoint(root: Path) -> Path | None:
+    """The newest checkpoint under ``root`` that is whole; torn ones are passed over, and logged."""
+    if not root.is_dir():
+        return None
+    found = sorted((path for path in root.iterdir() if _NAME.fullmatch(path.name)), reverse=True)
+    return next((folder for folder in found if is_whole(folder)), None)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a checkpoint stands there with all its files; a broken one is logged."""
+    if not folder.is_dir():
+        return False
+    try:
+        verify_checkpoint(folder)
+    except BrokenCheckpoint as error:
+        log.warning("passing over a broken checkpoint: %s", error)
+        return False
+    return True
+
+
+def save_adapter(model: LanguageModel, folder: Path) -> None:
+    """``adapter_model.safetensors`` and ``adapter_config.json`` as PEFT writes them."""
+    tensors = adapter_tensors(model)
+    save_file(
+        {name: tensor.contiguous().cpu() for name, tensor in tensors.items()},
+        folder / ADAPTER,
+        metadata={"format": "pt"},
+    )
+    config = model.network.peft_config["default"]
+    inference, config.inference_mode = config.inference_mode, True
+    config.save_pretrained(str(folder))
+    config.inference_mode = inference
+
+
+def adapter_tensors(model: LanguageModel) -> dict[str, Tensor]:
+    """The student's adapter under the names that PEFT gives it in a file."""
+    # By default peft looks the base model up on the hub, to see whether its vocabulary has grown.
+    tensors: dict[str, Tensor] = get_peft_model_state_dict(
+        model.network, save_embedding_layers=False
+    )
+    return tensors
+
+
+def load_adapter(model: LanguageModel, folder: Path) -> None:
+    """Puts a stored adapter in the student's place; shapes and alpha must be the model's own."""
+    tensors = load_file(folder / ADAPTER)
+    expected = adapter_tensors(model)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if shapes != {name: tuple(tensor.shape) for name, tensor in expected.items()}:
+        raise UserError(
+            "its adapter has other layers or another rank than this run's",
+            where=str(folder),
+            remedy="use the same model, adapter.rank and adapter.targets",
+        )
+    stored = json.loads((folder / "adapter_config.json").read_text("utf-8"))["lora_alpha"]
+    alpha = model.network.peft_config["default"].lora_alpha
+    if stored != alpha:
+        raise UserError(
+            f"its adapter was trained with alpha {stored:g}, and this run has {alpha:g}",
+            where=str(folder),
+            remedy=f"set adapter.alpha to {stored:g}, or the same weights do something else",
+        )
+    with torch.no_grad():
+        set_peft_model_state_dict(model.network, tensors)

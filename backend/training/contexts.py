@@ -1,0 +1,38 @@
+"""Token prompts of both roles for a batch, and what happens to those that are too long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.config import TeacherConfig
+from backend.data.demonstration import Demonstration
+from backend.text.contexts import student_messages, teacher_messages
+from backend.text.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What the roles read before the completion, as token ids; ``teacher`` None without one."""
+
+    student: list[list[int]]
+    teacher: list[list[int]] | None
+
+
+def read_prompts(
+    tokenizer: TextTokenizer, rows: Sequence[Demonstration], teacher: TeacherConfig
+) -> Prompts:
+    """Both roles' prompts for ``rows``; nothing is cut."""
+    student = [tokenizer.prompt_ids(student_messages(row)) for row in rows]
+    if teacher.weights == "none":
+        return Prompts(student, None)
+    return Prompts(student, [tokenizer.prompt_ids(teacher_messages(teacher, row)) for row in rows])
+
+
+def fits(
+    tokenizer: TextTokenizer, row: Demonstration, teacher: TeacherConfig, max_new_tokens: int
+) -> bool:
+    """Whether both prompts and a completion of full length stay within the model's context."""
+    prompts = read_prompts(tokenizer, [row], teacher)
+    longest = max(len(side[0]) for side in (prompts.student, prompts.teacher) if side)
+    return longest + max_new_tokens <= tokenizer.context_length

@@ -1,0 +1,94 @@
+"""Writing completions token by token: greedy or sampled, from an own generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from backend.models.language_model import LanguageModel
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Temperature 0 is greedy; top_p 1 and top_k 0 leave the distribution whole."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+@torch.no_grad()
+def generate(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    generator: torch.Generator | None = None,
+) -> list[list[int]]:
+    """One completion a prompt, ending with the model's first end token or at the length limit.
+
+    Rows that have ended leave the batch once they are half of it.
+    """
+    device, pad_id = model.compute.device, model.tokenizer.pad_id
+    ends = torch.tensor(sorted(model.tokenizer.eos_ids), device=device)
+    length = max(len(prompt) for prompt in prompts)
+    ids_BP = torch.tensor([[pad_id] * (length - len(p)) + list(p) for p in prompts], device=device)
+    mask_BL = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts], device=device)
+    cache = DynamicCache(config=model.network.config)
+    completions: list[list[int]] = [[] for _ in prompts]
+    rows = torch.arange(len(prompts), device=device)
+    live_B = torch.ones(len(prompts), dtype=torch.bool, device=device)
+    inputs_BL, positions_BL = ids_BP, (mask_BL.cumsum(1) - 1).clamp(min=0)
+    for _ in range(sampling.max_new_tokens):
+        hidden_BLH = model.backbone(
+            input_ids=inputs_BL,
+            attention_mask=mask_BL,
+            position_ids=positions_BL,
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        with model.compute.autocast():
+            logits_BV = model.head(hidden_BLH[:, -1])
+        tokens_B = choose(logits_BV, sampling, generator)
+        for row, token, alive in zip(
+            rows.tolist(), tokens_B.tolist(), live_B.tolist(), strict=True
+        ):
+            if alive:
+                completions[row].append(token)
+        live_B = live_B & ~torch.isin(tokens_B, ends)
+        if not live_B.any():
+            break
+        positions_BL = positions_BL[:, -1:] + 1
+        inputs_BL = tokens_B[:, None]
+        mask_BL = torch.cat([mask_BL, torch.ones_like(inputs_BL)], 1)
+        if int(live_B.sum()) * 2 <= len(live_B):
+            kept = live_B.nonzero().squeeze(1)
+            cache.batch_select_indices(kept)
+            rows, inputs_BL, positions_BL, mask_BL, live_B = (
+                rows[kept], inputs_BL[kept], positions_BL[kept], mask_BL[kept], live_B[kept],
+            )  # fmt: skip
+    return completions
+
+
+def choose(logits_BV: Tensor, sampling: Sampling, generator: torch.Generator | None) -> Tensor:
+    """The next token [B] of each row, by exact sampling in fp32."""
+    if sampling.temperature == 0.0:
+        return logits_BV.argmax(-1)
+    logits_BV = logits_BV.float() / sampling.temperature
+    if sampling.top_k:
+        kth_B1 = logits_BV.topk(min(sampling.top_k, logits_BV.shape[-1])).values[:, -1:]
+        logits_BV = logits_BV.masked_fill(logits_BV < kth_B1, float("-inf"))
+    if sampling.top_p < 1.0:
+        logits_BV = _nucleus(logits_BV, sampling.top_p)
+    return torch.multinomial(logits_BV.softmax(-1), 1, generator=generator).squeeze(-1)
+
+
+def _nucleus(logits_BV: Tensor, top_p: float) -> Tensor:
+    ordered_BV, order_BV = logits_BV.sort(-1, descending=True)
+    mass_before_BV = ordered_BV.softmax(-1).cumsum(-1) - ordered_BV.softmax(-1)
+    ordered_BV = ordered_BV.masked_fill(mass_before_BV >= top_p, float("-inf"))
+    return torch.empty_like(logits_BV).scatter_(-1, order_BV, ordered_BV)

@@ -1,0 +1,217 @@
+"""The training loop: batches in a seeded order, and what is recorded, saved and measured."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from backend.config import RunConfig
+from backend.data.demonstration import Demonstration
+from backend.errors import DataError, Fault, StopRequested
+from backend.models.language_model import LanguageModel
+from backend.training.checkpoints import (
+    SavedCheckpoint,
+    is_whole,
+    load_adapter,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+    saved_checkpoint,
+)
+from backend.training.contexts import fits
+from backend.training.observations import observe
+from backend.training.optimizer import make_optimizer
+from backend.training.recorder import Recorder
+from backend.training.rollouts import longest_completion
+from backend.training.step import StepReport, Trainer, training_step
+from backend.training.teacher import Teacher
+from backend.training.tracing import base_answers, traces_of_step, watch
+
+# Called with the number of finished steps, before the first, along the run, and after the last.
+Evaluate = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A task's two sides: what is trained on, and what never is."""
+
+    training: Sequence[Demonstration]
+    held_out: Sequence[Demonstration]
+
+
+def make_trainer(model: LanguageModel, config: RunConfig, start_from: Path | None) -> Trainer:
+    """A trainer at step 0: a fresh adapter, or that of the run it starts from."""
+    model.add_adapter(config.adapter, config.seed)
+    if start_from is not None:
+        load_adapter(model, start_from)
+    optimizer, scheduler = make_optimizer(model, config.optimizer, config.steps)
+    return Trainer(config, model, Teacher(model, config.teacher), optimizer, scheduler)
+
+
+def train(
+    trainer: Trainer, rows: Rows, recorder: Recorder, checkpoints: Path, evaluate: Evaluate
+) -> int:
+    """Trains to the configured step, from the newest whole checkpoint; returns the steps done.
+
+    Raises StopRequested, with a checkpoint left behind, when the user wants the run to end.
+    """
+    config = trainer.config
+    usable = usable_rows(trainer, rows, recorder)
+    done = resume(trainer, recorder, checkpoints)
+    watched = _Watch(trainer, rows.held_out, recorder)
+    if done == 0:
+        evaluate(0)
+        watched.look(0)
+    started, first = time.monotonic(), done
+    while done < config.steps:
+        if recorder.stop_requested():
+            _save(trainer, done, checkpoints, recorder)
+            raise StopRequested(f"stopped after step {done} of {config.steps}")
+        report = _one_step(trainer, usable, recorder, done)
+        done += 1
+        pace_s = (time.monotonic() - started) / (done - first)
+        recorder.progress(done, config.steps, pace_s * (config.steps - done), "training")
+        if _due(config.traces.every, done, config.steps):
+            for trace in traces_of_step(trainer, report, done, config.traces.sampled):
+                recorder.trace(trace)
+            watched.look(done)
+        if _due(config.evaluate.every, done, config.steps) and done < config.steps:
+            evaluate(done)
+        if done % config.checkpoint_every == 0 or done == config.steps:
+            _save(trainer, done, checkpoints, recorder)
+    evaluate(done)
+    return done
+
+
+def batch_of_step(
+    rows: Sequence[Demonstration], config: RunConfig, step: int
+) -> list[Demonstration]:
+    """The rows of optimizer step ``step`` (from 0): epoch by epoch, each in its own seeded order.
+
+    Depends on seed, batch size and rows only, so every method sees the same order.
+    """
+    batch = []
+    for position in range(step * config.batch_size, (step + 1) * config.batch_size):
+        epoch, place = divmod(position, len(rows))
+        order = torch.randperm(
+            len(rows), generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+        )
+        batch.append(rows[int(order[place])])
+    return batch
+
+
+def usable_rows(trainer: Trainer, rows: Rows, recorder: Recorder) -> list[Demonstration]:
+    """Training rows whose prompts fit; the rest are counted. Refuses held-out rows among them."""
+    held_out = {_prompt_key(row) for row in rows.held_out}
+    leaked = [row for row in rows.training if _prompt_key(row) in held_out]
+    if leaked:
+        raise DataError(
+            f"{len(leaked)} held-out prompts stand among the training rows (row {leaked[0].row})",
+            where="task",
+            remedy="add the task again so that it is split anew",
+        )
+    usable = [row for row in rows.training if _fits(trainer, row)]
+    skipped = len(rows.training) - len(usable)
+    if not usable:
+        raise DataError(
+            f"all {skipped} training rows are too long for {trainer.model.name}, which reads "
+            f"{trainer.model.context_length} tokens "
+            f"({longest_completion(trainer.config.rollout)} of them for the completion)",
+            where="task",
+            remedy="shorten the prompts, lower rollout.max_new_tokens, or choose another context",
+        )
+    if skipped:
+        recorder.event(
+            "rows_skipped",
+            f"{skipped} of {len(rows.training)} training rows are too long for the model "
+            "and are left out",
+            level="warning",
+            skipped=skipped,
+        )
+    return usable
+
+
+def resume(trainer: Trainer, recorder: Recorder, checkpoints: Path) -> int:
+    """Loads the newest whole checkpoint, if any, and returns the steps it had done."""
+    folder = newest_checkpoint(checkpoints)
+    done = 0 if folder is None else load_checkpoint(trainer, folder)
+    recorder.rewind(done)
+    if folder is not None:
+        # The attempt that wrote it may have died before it could tell.
+        _tell(recorder, saved_checkpoint(folder))
+    if done:
+        recorder.event("resumed", f"resumed from the checkpoint of step {done}", step=done)
+    return done
+
+
+def _fits(trainer: Trainer, row: Demonstration) -> bool:
+    """Whether the model can read both roles' prompts and the longest completion of the run."""
+    config = trainer.config
+    return fits(trainer.model.tokenizer, row, config.teacher, longest_completion(config.rollout))
+
+
+def _prompt_key(row: Demonstration) -> str:
+    text = "\x00".join(f"{turn.role}\x01{turn.content}" for turn in row.messages)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _due(every: int, done: int, steps: int) -> bool:
+    return every > 0 and (done % every == 0 or done == steps)
+
+
+def _one_step(
+    trainer: Trainer, rows: Sequence[Demonstration], recorder: Recorder, done: int
+) -> StepReport:
+    started = time.monotonic()
+    report = training_step(trainer, batch_of_step(rows, trainer.config, done), done)
+    values = observe(trainer, report) | {"step_s": time.monotonic() - started}
+    recorder.metrics(done + 1, values)
+    if not math.isfinite(report.loss) or not math.isfinite(report.grad_norm):
+        raise Fault(
+            f"the loss of step {done + 1} is {report.loss}, its gradient norm {report.grad_norm}",
+            where="training",
+            remedy="lower optimizer.learning_rate and resume from the last checkpoint",
+        )
+    return report
+
+
+def _save(trainer: Trainer, done: int, checkpoints: Path, recorder: Recorder) -> None:
+    if is_whole(checkpoints / f"step-{done:08d}"):
+        return
+    # A resume does not repeat these steps, so what they told must be stored first.
+    recorder.flush()
+    _tell(recorder, save_checkpoint(trainer, done, checkpoints))
+
+
+def _tell(recorder: Recorder, saved: SavedCheckpoint) -> None:
+    recorder.checkpoint(saved.step, saved.folder, saved.sha256, saved.size_bytes)
+
+
+class _Watch:
+    """Held-out prompts whose answers are traced again and again; the base answers only once."""
+
+    def __init__(
+        self, trainer: Trainer, held_out: Sequence[Demonstration], recorder: Recorder
+    ) -> None:
+        fitting = (row for row in held_out if _fits(trainer, row))
+        self._rows = list(itertools.islice(fitting, trainer.config.traces.watched))
+        self._trainer, self._recorder = trainer, recorder
+        self._base: list[str] | None = None
+
+    def look(self, done: int) -> None:
+        if not self._rows or not self._trainer.config.traces.every:
+            return
+        if self._base is None:
+            self._base = base_answers(self._trainer, self._rows)
+        seen = watch(self._trainer, self._rows, done, self._base)
+        for trace in seen.traces:
+            self._recorder.trace(trace)
+        if done:
+            self._recorder.metrics(done, {"kl_to_base": seen.kl_to_base})

@@ -1,0 +1,90 @@
+"""Prompts and completions as one batch: left-padded prompts, completions aligned at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.models.language_model import LanguageModel
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows of P prompt and T completion tokens."""
+
+    input_ids_BL: Tensor
+    attention_mask_BL: Tensor
+    position_ids_BL: Tensor
+    completion_ids_BT: Tensor
+    completion_mask_BT: Tensor
+
+    def __len__(self) -> int:
+        return len(self.input_ids_BL)
+
+    @property
+    def completion_ids_N(self) -> Tensor:
+        """The N completion tokens of all rows, row by row."""
+        return self.completion_ids_BT[self.completion_mask_BT]
+
+    def rows(self, span: slice) -> Batch:
+        """Some of the rows."""
+        return Batch(
+            self.input_ids_BL[span],
+            self.attention_mask_BL[span],
+            self.position_ids_BL[span],
+            self.completion_ids_BT[span],
+            self.completion_mask_BT[span],
+        )
+
+    def scatter(self, values_N: Tensor) -> Tensor:
+        """[N] values back at their places in [B, T], zero elsewhere."""
+        values_BT = torch.zeros(
+            self.completion_mask_BT.shape, dtype=values_N.dtype, device=values_N.device
+        )
+        values_BT[self.completion_mask_BT] = values_N
+        return values_BT
+
+
+def pack(
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    pad_id: int,
+    device: torch.device,
+) -> Batch:
+    """A batch whose masks know prompt, completion and padding by position, never by token id.
+
+    (The padding token may well be an end token that counts.)
+    """
+    prompt_length = max(len(prompt) for prompt in prompts)
+    completion_length = max(1, *(len(completion) for completion in completions))
+    ids, masks = [], []
+    for prompt, completion in zip(prompts, completions, strict=True):
+        left, right = prompt_length - len(prompt), completion_length - len(completion)
+        ids.append([pad_id] * left + [*prompt, *completion] + [pad_id] * right)
+        masks.append([0] * left + [1] * (len(prompt) + len(completion)) + [0] * right)
+    input_ids = torch.tensor(ids, device=device)
+    attention = torch.tensor(masks, device=device)
+    return Batch(
+        input_ids,
+        attention,
+        (attention.cumsum(1) - 1).clamp(min=0),
+        input_ids[:, prompt_length:],
+        attention[:, prompt_length:].bool(),
+    )
+
+
+def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
+    """Hidden states [N, H] from which the N completion tokens are predicted."""
+    hidden_BLH = model.backbone(
+        input_ids=batch.input_ids_BL,
+        attention_mask=batch.attention_mask_BL,
+        position_ids=batch.position_ids_BL,
+        use_cache=False,
+    ).last_hidden_state
+    length = batch.completion_ids_BT.shape[1]
+    predicting_BTH = hidden_BLH[:, -length - 1 : -1]
+    selected: Tensor = predicting_BTH[batch.completion_mask_BT]
+    return selected

@@ -1,0 +1,103 @@
+"""Completions to train on: the student's, the teacher's, or the demonstration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from backend.config import RolloutConfig, RolloutSource, Schedule, value_at
+from backend.data.demonstration import Demonstration
+from backend.models.language_model import LanguageModel
+from backend.training.contexts import Prompts
+from backend.training.generation import Sampling, generate
+from backend.training.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """One completion a row (token ids with the end token), its source, and whether it was cut."""
+
+    completions: list[list[int]]
+    sources: list[RolloutSource]
+    clipped: list[bool]
+
+
+def roll_out(
+    model: LanguageModel,
+    teacher: Teacher,
+    rows: Sequence[Demonstration],
+    prompts: Prompts,
+    config: RolloutConfig,
+    step: int,
+    generator: torch.Generator,
+) -> Rollouts:
+    """Completions for ``rows`` at optimizer step ``step`` (from 0), by the sources' shares."""
+    sources = assign_sources(config, step, len(rows), generator)
+    sampling = Sampling(
+        max_new_tokens=round(value_at(config.max_new_tokens, step)),
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+    )
+    completions: list[list[int]] = [[] for _ in rows]
+    limit = longest_completion(config)
+    for i, source in enumerate(sources):
+        if source == "demonstration":
+            completions[i] = demonstration_ids(model, rows[i])[:limit]
+    for source, side in (("student", prompts.student), ("teacher", prompts.teacher)):
+        chosen = [i for i, name in enumerate(sources) if name == source]
+        if chosen and side is not None:
+            written = _write(model, teacher, source, [side[i] for i in chosen], sampling, generator)
+            for i, completion in zip(chosen, written, strict=True):
+                completions[i] = completion
+    ends = model.tokenizer.eos_ids
+    clipped = [not completion or completion[-1] not in ends for completion in completions]
+    return Rollouts(completions, sources, clipped)
+
+
+def _write(
+    model: LanguageModel,
+    teacher: Teacher,
+    source: str,
+    prompts: list[list[int]],
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> list[list[int]]:
+    if source == "student":
+        return generate(model, prompts, sampling, generator)
+    with teacher.in_place():
+        return generate(model, prompts, sampling, generator)
+
+
+def demonstration_ids(model: LanguageModel, row: Demonstration) -> list[int]:
+    """The demonstration as a completion: its tokens up to the first end token, or the turn's end.
+
+    (Text that spells an end token becomes one; the model would stop there.)
+    """
+    ids = [*model.tokenizer.encode(row.demonstration), model.tokenizer.end_id]
+    first = next(place for place, token in enumerate(ids) if token in model.tokenizer.eos_ids)
+    return ids[: first + 1]
+
+
+def longest_completion(config: RolloutConfig) -> int:
+    """The largest completion, in tokens, that any step of the run may ask for."""
+    length = config.max_new_tokens
+    return round(max(length.start, length.end)) if isinstance(length, Schedule) else length
+
+
+def assign_sources(
+    config: RolloutConfig, step: int, rows: int, generator: torch.Generator
+) -> list[RolloutSource]:
+    """The source of each row: shares in expectation exact, rows in random order."""
+    rest: RolloutSource = next(name for name, share in config.source.items() if share == "rest")
+    names: list[RolloutSource] = []
+    device = generator.device
+    for name, share in config.source.items():
+        if share != "rest":
+            chance = float(torch.rand((), generator=generator, device=device))
+            names += [name] * math.floor(value_at(share, step) * rows + chance)
+    names = (names + [rest] * rows)[:rows]
+    return [names[i] for i in torch.randperm(rows, generator=generator, device=device).tolist()]

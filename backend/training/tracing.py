@@ -1,0 +1,197 @@
+"""Traces: what student and teacher thought of every token of a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax
+
+from backend.data.demonstration import Demonstration
+from backend.training.contexts import Prompts, read_prompts
+from backend.training.divergence import CHUNK_TOKENS, DIVERGENCES, compare
+from backend.training.generation import Sampling, generate
+from backend.training.packing import Batch, completion_hidden, pack
+from backend.training.recorder import TokenTrace, Trace
+from backend.training.rollouts import longest_completion
+from backend.training.step import StepReport, Trainer
+
+TOP: Final = 5
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One role's view of N tokens, at temperature 1."""
+
+    logprobs_N: Tensor
+    entropy_N: Tensor
+    top_ids_N5: Tensor
+    top_logprobs_N5: Tensor
+
+    def part(self, name: str, span: slice) -> Any:
+        values: Tensor = getattr(self, name)[span]
+        kind = np.int32 if name == "top_ids_N5" else np.float32
+        return values.cpu().numpy().astype(kind)
+
+
+def traces_of_step(trainer: Trainer, report: StepReport, step: int, rows: int) -> list[Trace]:
+    """The first ``rows`` rollouts of a step, as the loss saw them."""
+    views = _token_traces(
+        trainer,
+        report.batch,
+        report.student_hidden_NH,
+        report.teacher_hidden_NH,
+        report.compared.divergence_N,
+        report.weights_BT,
+    )
+    return [
+        _trace(trainer, step, "sampled", report.rows[i], report.rollouts.sources[i],
+               report.prompts, report.rollouts.completions[i], i, views[i])
+        for i in range(min(rows, len(views)))
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Traces of held-out prompts, and the mean KL(student || base) on their tokens, in nats."""
+
+    traces: list[Trace]
+    kl_to_base: float
+
+
+@torch.no_grad()
+def watch(
+    trainer: Trainer, rows: Sequence[Demonstration], step: int, base_answers: Sequence[str]
+) -> Watched:
+    """The student's greedy answers to held-out prompts, scored by student and teacher.
+
+    Nothing is trained on them; the teacher sees the row's demonstration, as it does in training.
+    """
+    model, config = trainer.model, trainer.config
+    prompts = read_prompts(model.tokenizer, rows, config.teacher)
+    sampling = Sampling(longest_completion(config.rollout))
+    completions = generate(model, prompts.student, sampling)
+    batch = pack(prompts.student, completions, model.tokenizer.pad_id, model.compute.device)
+    student_NH = completion_hidden(model, batch)
+    with model.base_weights():
+        base_NH = completion_hidden(model, batch)
+    teacher_NH: Tensor | None = None
+    answers: list[str | None] = [None] * len(rows)
+    if prompts.teacher is not None:
+        with trainer.teacher.in_place():
+            answers = [*_answers(trainer, prompts.teacher, sampling)]
+            seen = pack(prompts.teacher, completions, model.tokenizer.pad_id, model.compute.device)
+            teacher_NH = completion_hidden(model, seen)
+    compared = compare(
+        model.head, student_NH, teacher_NH, batch.completion_ids_N,
+        config.divergence, trainer.temperatures,
+    )  # fmt: skip
+    weights_BT = batch.completion_mask_BT.float()
+    views = _token_traces(trainer, batch, student_NH, teacher_NH, compared.divergence_N, weights_BT)
+    traces = [
+        _trace(trainer, step, "watched", row, "student", prompts, completions[i], i, views[i],
+               teacher_answer=answers[i], base_answer=base_answers[i])
+        for i, row in enumerate(rows)
+    ]  # fmt: skip
+    return Watched(traces, mean_kl(model.head, student_NH, base_NH))
+
+
+def base_answers(trainer: Trainer, rows: Sequence[Demonstration]) -> list[str]:
+    """The original model's greedy answers to ``rows``."""
+    model = trainer.model
+    prompts = read_prompts(model.tokenizer, rows, trainer.config.teacher)
+    with model.base_weights():
+        return _answers(
+            trainer, prompts.student, Sampling(longest_completion(trainer.config.rollout))
+        )
+
+
+@torch.no_grad()
+def mean_kl(head: Any, of_NH: Tensor, from_NH: Tensor) -> float:
+    """Mean over N tokens of KL(of || from) in nats, a chunk of logits at a time."""
+    total, empty = 0.0, torch.zeros(0, dtype=torch.long)
+    for start in range(0, len(of_NH), CHUNK_TOKENS):
+        span = slice(start, start + CHUNK_TOKENS)
+        of, from_ = log_softmax(head(of_NH[span]), -1), log_softmax(head(from_NH[span]), -1)
+        total += float(DIVERGENCES["reverse_kl"](of, from_, empty, 0.5).sum())
+    return total / max(1, len(of_NH))
+
+
+def _answers(trainer: Trainer, prompts: list[list[int]], sampling: Sampling) -> list[str]:
+    tokenizer = trainer.model.tokenizer
+    return [tokenizer.decode(ids) for ids in generate(trainer.model, prompts, sampling)]
+
+
+def _trace(
+    trainer: Trainer,
+    step: int,
+    kind: Any,
+    row: Demonstration,
+    source: str,
+    prompts: Prompts,
+    completion: list[int],
+    i: int,
+    tokens: TokenTrace,
+    **answers: str | None,
+) -> Trace:
+    tokenizer = trainer.model.tokenizer
+    return Trace(
+        step=step,
+        kind=kind,
+        demonstration_id=row.id,
+        source=source,
+        student_prompt=tokenizer.decode(prompts.student[i], skip_special=False),
+        teacher_prompt=None
+        if prompts.teacher is None
+        else tokenizer.decode(prompts.teacher[i], skip_special=False),
+        completion=tokenizer.decode(completion),
+        demonstration=row.demonstration,
+        tokens=tokens,
+        **answers,
+    )
+
+
+@torch.no_grad()
+def _token_traces(
+    trainer: Trainer,
+    batch: Batch,
+    student_NH: Tensor,
+    teacher_NH: Tensor | None,
+    divergence_N: Tensor,
+    weights_BT: Tensor,
+) -> list[TokenTrace]:
+    head, ids_N = trainer.model.head, batch.completion_ids_N
+    student = _view(head, student_NH, ids_N)
+    teacher = None if teacher_NH is None else _view(head, teacher_NH, ids_N)
+    weights_N = weights_BT[batch.completion_mask_BT].cpu().numpy().astype(np.float32)
+    divergences = divergence_N.cpu().numpy().astype(np.float32)
+    token_ids = ids_N.cpu().numpy().astype(np.int32)
+    traces, end = [], 0
+    for length in batch.completion_mask_BT.sum(1).tolist():
+        span = slice(end, end + length)
+        end = span.stop
+        sides = {
+            f"{role}_{name}_T{suffix}": side.part(f"{name}_N{suffix}", span)
+            for role, side in (("student", student), ("teacher", teacher))
+            if side is not None
+            for name, suffix in (
+                ("logprobs", ""), ("entropy", ""), ("top_ids", "5"), ("top_logprobs", "5"),
+            )
+        }  # fmt: skip
+        traces.append(TokenTrace(token_ids[span], weights_N[span], divergences[span], **sides))
+    return traces
+
+
+def _view(head: Any, hidden_NH: Tensor, ids_N: Tensor) -> _Side:
+    columns: list[tuple[Tensor, ...]] = []
+    for start in range(0, len(ids_N), CHUNK_TOKENS):
+        logprobs_NV = log_softmax(head(hidden_NH[start : start + CHUNK_TOKENS]), -1)
+        own = logprobs_NV.gather(-1, ids_N[start : start + CHUNK_TOKENS, None]).squeeze(-1)
+        entropy = -(logprobs_NV.exp() * logprobs_NV).sum(-1)
+        top = logprobs_NV.topk(min(TOP, logprobs_NV.shape[-1]), -1)
+        columns.append((own, entropy, top.indices, top.values))
+    return _Side(*(torch.cat(column) for column in zip(*columns, strict=True)))

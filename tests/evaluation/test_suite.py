@@ -1,0 +1,105 @@
+"""Suites: names become probes, and only a base model's scores are taken from earlier runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend.config import AdapterConfig
+from backend.errors import ConfigError
+from backend.evaluation.probe_names import PRIOR, expand
+from backend.evaluation.probes import KlProbe, TaskProbe, fingerprint
+from backend.evaluation.suite import Suite, prior_probe
+from backend.models.language_model import LanguageModel
+from backend.training.recorder import Evaluation, Item
+from tests.recording import ListRecorder
+from tests.tiny_model import load_tiny
+from tests.training.tiny_runs import demonstrations, disturb_adapter
+
+OWN = TaskProbe("own", "v1", demonstrations(3), "exact", 4)
+OTHER = TaskProbe("other", "v1", demonstrations(2, first=50), "exact", 4)
+
+
+@pytest.fixture
+def model(tiny_folder: Path) -> LanguageModel:
+    return load_tiny(tiny_folder)
+
+
+def suite(recorder: ListRecorder, *names: str, own: TaskProbe | None = OWN) -> Suite:
+    return Suite(names, own, {"own": OWN, "other": OTHER}.__getitem__, recorder)
+
+
+def test_names_are_taken_apart_and_kept_once() -> None:
+    assert expand(["task", "prior", "prior:kl", "task"]) == ["task", *PRIOR]
+    assert expand(["task:other", "prior:facts"]) == ["task:other", "prior:facts"]
+
+
+def test_an_unknown_probe_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'evaluate\.probes: there is no probe "priors"'):
+        expand(["task", "priors"])
+
+
+def test_a_task_is_measured_once_under_either_name(model: LanguageModel) -> None:
+    recorder = ListRecorder()
+    made = suite(recorder, "task", "task:own", "task:other").run(
+        model, 7, is_base=False, limit=0, subset=True
+    )
+    assert [evaluation.probe for evaluation in made] == ["task:own", "task:other"]
+    assert [(step, e.probe, e.n, subset) for step, e, subset in recorder.evaluations] == [
+        (7, "task:own", 3, True),
+        (7, "task:other", 2, True),
+    ]
+
+
+def test_a_suite_without_a_task_of_its_own_needs_a_name(model: LanguageModel) -> None:
+    with pytest.raises(ConfigError, match="the probe task needs a run that has one"):
+        suite(ListRecorder(), "task", own=None).run(model, 0, is_base=True, limit=0, subset=False)
+
+
+def test_only_the_base_takes_scores_from_earlier_runs(model: LanguageModel) -> None:
+    recorder = ListRecorder()
+    mark = fingerprint(OWN, model, 0)
+    stored = Evaluation("task:own", "exact", 0.123, 3, 0.1, 0.2, fingerprint=mark)
+    recorder.known[mark] = stored
+    tasks = suite(recorder, "task")
+    (base,) = tasks.run(model, 0, is_base=True, limit=0, subset=False)
+    assert base == stored
+    (measured,) = tasks.run(model, 0, is_base=False, limit=0, subset=False)
+    assert measured.score != 0.123
+    assert measured.fingerprint == ""
+    (part,) = tasks.run(model, 0, is_base=True, limit=2, subset=True)
+    assert part.n == 2
+
+
+def test_a_bases_score_is_kept_for_later_runs(model: LanguageModel) -> None:
+    recorder = ListRecorder()
+    first = suite(recorder, "task").run(model, 0, is_base=True, limit=0, subset=False)
+    assert recorder.known == {fingerprint(OWN, model, 0): first[0]}
+    model.add_adapter(AdapterConfig(rank=4), seed=0)
+    disturb_adapter(model)
+    suite(recorder, "task").run(model, 5, is_base=False, limit=0, subset=False)
+    assert list(recorder.known) == [fingerprint(OWN, model, 0)]
+
+
+def test_the_bases_answers_are_taken_from_its_evaluation(model: LanguageModel) -> None:
+    """So that a trained model's KL needs no generation."""
+    recorder = ListRecorder()
+    probe = prior_probe("prior:kl", {})
+    assert isinstance(probe, KlProbe)
+    items = tuple(Item(row["id"], row["prompt"], "", "the answer", 0.0) for row in probe.rows)
+    mark = fingerprint(probe, model, 0)
+    recorder.known[mark] = Evaluation("prior:kl", "kl_nats", 0, 1, 0, 0, items, mark)
+    model.add_adapter(AdapterConfig(rank=4), seed=0)
+    disturb_adapter(model)
+    (kl,) = suite(recorder, "prior:kl").run(model, 5, is_base=False, limit=3, subset=True)
+    assert {item.answer for item in kl.items} == {"the answer"}
+    assert kl.score > 0
+
+
+def test_the_bundled_probes_can_be_run(model: LanguageModel) -> None:
+    made = suite(ListRecorder(), "prior").run(model, 0, is_base=True, limit=3, subset=True)
+    assert [evaluation.probe for evaluation in made] == list(PRIOR)
+    assert [evaluation.metric for evaluation in made] == ["accuracy", "passed", "kl_nats"]
+    assert [evaluation.n for evaluation in made] == [3, 3, 3]
+    assert made[2].score == 0.0

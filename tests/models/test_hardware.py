@@ -1,0 +1,117 @@
+"""Hardware profiles: measured once, remembered, and GPUs known by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.config import Settings
+from backend.models.hardware import (
+    CACHE_NAME,
+    UNKNOWN_GPU,
+    HardwareProfile,
+    hardware_profile,
+    memory_mib,
+    parse_gpu,
+    torch_uses_gpus,
+    usable_cores,
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A lab on a machine whose GPUs, if any, are not used."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return Settings(home=tmp_path)
+
+
+def change_cache(home: Path, **values: Any) -> None:
+    path = home / CACHE_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_the_cpu_is_measured_once_and_remembered(settings: Settings) -> None:
+    profile = hardware_profile(settings)
+    assert profile.matmul_gflops > 1
+    assert profile.memory_gb_s > 0.1
+    assert 0 < profile.memory_mib_free <= profile.memory_mib_total
+    assert "CPU core" in profile.device
+    change_cache(settings.home, matmul_gflops=7.0, read_gb_s=3.0)
+    assert hardware_profile(settings).matmul_gflops == pytest.approx(7.0 * usable_cores())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"host": "another"}, {"cpus": 999}, {"measured_at": "2020-01-01T00:00:00+00:00"}, {"more": 1}],
+)
+def test_a_cache_that_is_old_or_of_another_machine_is_not_believed(
+    settings: Settings, changes: dict[str, Any]
+) -> None:
+    hardware_profile(settings)
+    change_cache(settings.home, matmul_gflops=1e9, **changes)
+    assert hardware_profile(settings).matmul_gflops < 1e8
+
+
+def test_a_torn_cache_is_written_anew(settings: Settings) -> None:
+    (settings.home / CACHE_NAME).write_text("{")
+    assert hardware_profile(settings).matmul_gflops > 1
+    assert json.loads((settings.home / CACHE_NAME).read_text())["read_gb_s"] > 0.1
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(settings: Settings) -> None:
+    (settings.home / CACHE_NAME).mkdir()
+    assert hardware_profile(settings).matmul_gflops > 1
+
+
+def test_fewer_threads_are_a_smaller_machine() -> None:
+    assert usable_cores(1) == 1
+    assert usable_cores(10_000) == usable_cores() >= 1
+
+
+def test_memory_is_what_the_system_says() -> None:
+    total, free = memory_mib()
+    assert 0 < free <= total
+
+
+@pytest.mark.parametrize(
+    ("line", "tflops", "gb_s"),
+    [
+        ("NVIDIA H100 80GB HBM3, 81559, 81000", 989, 3350),
+        ("NVIDIA H100 PCIe, 81559, 81000", 756, 2000),
+        ("NVIDIA A100-SXM4-40GB, 40960, 40000", 312, 1555),
+        ("NVIDIA A10G, 23028, 22500", 70, 600),
+        ("NVIDIA A10, 23028, 22500", 125, 600),
+        ("NVIDIA L4, 23034, 22565", 121, 300),
+        ("NVIDIA L40S, 46068, 45000", 362, 864),
+        ("NVIDIA GeForce RTX 4090, 24564, 23000", 165, 1008),
+        ("Tesla T4, 15360, 15000", 8.1, 300),
+        ("NVIDIA Quite New, 15360, 15000", *UNKNOWN_GPU),
+    ],
+)
+def test_gpus_are_known_by_name_and_others_taken_for_slow(
+    line: str, tflops: float, gb_s: float
+) -> None:
+    gpu = parse_gpu(f"{line}\nNVIDIA Another, 1, 1\n")
+    name, total, free = line.split(", ")
+    assert gpu == HardwareProfile(name, True, tflops * 1000, gb_s, int(total), int(free))
+    assert gpu.bytes_per_weight == 2
+
+
+def test_no_gpu_in_the_listing_is_no_gpu() -> None:
+    assert parse_gpu("") is None
+    assert parse_gpu("NVIDIA-SMI has failed, because\nNVIDIA GB10, [N/A], [N/A]\n") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "visible", "uses"),
+    [("2.13.0", None, True), ("2.13.0+cu130", "0,1", True), ("2.13.0+cpu", None, False),
+     ("2.13.0", "", False), ("2.13.0", "-1", False), (None, None, False)],
+)  # fmt: skip
+def test_a_gpu_counts_only_where_torch_can_use_it(
+    version: str | None, visible: str | None, uses: bool
+) -> None:
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert torch_uses_gpus(version, environment) is uses

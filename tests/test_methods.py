@@ -1,0 +1,207 @@
+"""Methods as values: presets resolve, choices have sources, contradictions are refused."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from backend.config import RunConfig, parse_yaml
+from backend.errors import ConfigError
+from backend.methods import (
+    DEFAULT_PRESETS,
+    PRESETS,
+    Choice,
+    check,
+    differences,
+    flat,
+    method_of,
+    preset_name,
+    resolve,
+    set_dotted,
+)
+
+every_preset = pytest.mark.parametrize("name", PRESETS)
+
+
+def document(method: str = "sdft", **settings: Any) -> dict[str, Any]:
+    """What a user writes; settings are dotted names, with ``__`` for the dot."""
+    made: dict[str, Any] = {"task": "tiny", "method": method}
+    for key, value in settings.items():
+        set_dotted(made, key.replace("__", "."), value)
+    return made
+
+
+@every_preset
+def test_every_preset_resolves_to_its_own_choices(name: str) -> None:
+    config = resolve(document(name))
+    assert config.method == name
+    values = flat(config.as_document())
+    for key, choice in PRESETS[name].choices.items():
+        expected = (
+            {choice.value: "rest"}
+            if key == "rollout.source" and isinstance(choice.value, str)
+            else choice.value
+        )
+        assert values[key] == expected
+    assert differences(config) == []
+
+
+@every_preset
+def test_every_choice_names_its_source(name: str) -> None:
+    preset = PRESETS[name]
+    assert preset.summary
+    for key, choice in preset.choices.items():
+        assert isinstance(choice, Choice)
+        assert choice.source.strip(), key
+
+
+@every_preset
+def test_every_preset_makes_all_five_choices(name: str) -> None:
+    """Rollout source, context, teacher weights, divergence and token weights."""
+    choices = PRESETS[name].choices
+    assert {"rollout.source", "teacher.weights", "divergence.kind"} <= choices.keys()
+    assert {"token_weights.skip_first", "token_weights.average"} <= choices.keys()
+    assert ("teacher.context" in choices) == (choices["teacher.weights"].value != "none")
+
+
+@every_preset
+def test_a_configuration_survives_yaml(name: str) -> None:
+    config = resolve(document(name, seed=3, adapter__targets=["q_proj", "v_proj"]))
+    read = parse_yaml(config.as_yaml(), "run.yaml")
+    assert resolve(read) == config
+    assert RunConfig.model_validate(read) == config
+
+
+def test_short_names_mean_their_default_presets() -> None:
+    for short, name in DEFAULT_PRESETS.items():
+        assert preset_name(short) == name
+        assert resolve(document(short)) == resolve(document(name))
+        assert method_of(resolve(document(short))) == short
+
+
+def test_published_methods_have_their_published_choices() -> None:
+    """Shared methods.md: forward KL as published, reverse KL as written; both EMA and skip 3."""
+    paper, equations = (resolve(document(f"sdft/{n}")) for n in ("paper", "paper-equations"))
+    assert paper.divergence.kind == "forward_kl"
+    assert equations.divergence.kind == "reverse_kl"
+    for config in (paper, equations):
+        assert config.rollout.source == {"student": "rest"}
+        assert (config.teacher.weights, config.teacher.context) == ("ema", "paper")
+        assert config.teacher.rate in (0.01, 0.02, 0.05)
+        assert config.token_weights.skip_first == 3
+        assert config.rollout.temperature == 1.0
+    small = resolve(document("sdft/small-model"))
+    assert small.token_weights.skip_first == 0
+    assert small.teacher.context == "earlier-turn-twice"
+
+
+def test_what_a_user_sets_overrides_the_preset() -> None:
+    config = resolve(document(teacher__rate=0.5, steps=7, optimizer__learning_rate=1e-5))
+    preset = resolve(document())
+    assert differences(config) == [
+        ("steps", preset.steps, 7),
+        ("teacher.rate", preset.teacher.rate, 0.5),
+        ("optimizer.learning_rate", preset.optimizer.learning_rate, 1e-5),
+    ]
+    assert config.teacher.context == preset.teacher.context
+
+
+WHOLE_VALUES = [
+    ("rollout.source", "student", {"student": "rest"}),
+    ("rollout.source", {"teacher": 0.3, "student": "rest"}, {"teacher": 0.3, "student": "rest"}),
+    ("rollout.max_new_tokens", 12, 12),
+    (
+        "rollout.max_new_tokens",
+        {"from": 4, "to": 9, "over": 3},
+        {"from": 4.0, "to": 9.0, "over": 3},
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), WHOLE_VALUES)
+def test_a_schedule_or_mixture_replaces_the_presets_whole(
+    key: str, value: Any, expected: Any
+) -> None:
+    config = resolve(document(**{key: value}))
+    assert flat(config.as_document())[key] == expected
+    assert [changed for changed, _, _ in differences(config)] == [key]
+
+
+def test_half_a_schedule_takes_nothing_from_the_presets() -> None:
+    with pytest.raises(ConfigError, match=r"rollout\.max_new_tokens"):
+        resolve(document(rollout__max_new_tokens={"from": 3}))
+    with pytest.raises(ConfigError, match="exactly one source takes the rest"):
+        resolve(document(rollout__source={"student": 0.5}))
+
+
+def test_resolving_leaves_the_presets_alone() -> None:
+    before = copy.deepcopy(PRESETS)
+    resolve(document(rollout__source={"teacher": 0.3, "student": "rest"}, teacher__rate=1.0))
+    assert before == PRESETS
+
+
+CONTRADICTIONS = [
+    # Settings, and the two parts that the message must name.
+    (document("sdft", teacher__weights="none"), "divergence.kind forward_kl", "teacher.weights"),
+    (document("sdft", divergence__kind="nll"), "divergence.kind nll", "teacher.weights is ema"),
+    (document("sft", teacher__weights="live"), "divergence.kind nll", "teacher.weights is live"),
+    (document("sft", divergence__kind="jsd"), "divergence.kind jsd", "teacher.weights is none"),
+    (document("sdft", teacher__context="template"), "teacher.context", "teacher.template"),
+    (
+        document("sft", token_weights__stop_below=0.1),
+        "token_weights.stop_below 0.1",
+        "teacher.weights is none",
+    ),
+    (document("sft", rollout__source="teacher"), "rollout.source teacher", "teacher.weights"),
+]
+
+
+@pytest.mark.parametrize(("settings", "one", "other"), CONTRADICTIONS)
+def test_contradictory_parts_are_refused_by_both_names(
+    settings: dict[str, Any], one: str, other: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve(settings, where="run.yaml")
+    assert one in caught.value.message
+    assert other in caught.value.message
+    assert caught.value.where == "run.yaml"
+    assert caught.value.remedy
+
+
+def test_choices_that_fit_are_not_refused() -> None:
+    for settings in (
+        document("sft", rollout__source="student"),
+        document("sdft", teacher__context="template", teacher__template="{prompt}{demonstration}"),
+        document("sdft", rollout__source={"teacher": 0.5, "student": "rest"}),
+        document("sdft", teacher__weights="base", divergence__kind="reverse_kl"),
+    ):
+        check(resolve(settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"task": "tiny"}, '"method" is missing'),
+        ({"task": "tiny", "method": 3}, '"method" is missing'),
+        (document("sdtf"), 'there is no method "sdtf"; did you mean "sdft"'),
+        (document("sdft/papre"), 'did you mean "sdft/paper"'),
+        ({"method": "sdft"}, '"task" is missing'),
+        (document(rollot=3), 'unknown setting "rollot"'),
+        (document(rollout__sorce=3), r'unknown setting "rollout\.sorce"'),
+        (document(teacher=3), '"teacher" is 3'),
+        (document(steps=0), '"steps" is 0: input should be greater than or equal to 1'),
+        (document(steps=0, seed=-1), r"\(and 1 more\)"),
+    ],
+)
+def test_faulty_documents_are_refused_in_words(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(settings)
+    assert caught.value.remedy
+
+
+def test_a_setting_below_a_value_is_refused() -> None:
+    settings: dict[str, Any] = {"steps": 3}
+    with pytest.raises(ConfigError, match='"steps" is a value, not a group of settings'):
+        set_dotted(settings, "steps.over", 3)
