@@ -21,7 +21,7 @@ from backend.jobs.estimates import estimate_run
 from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
 from backend.jobs.health import check_health
-from backend.jobs.launch_checks import check_evaluation, check_run
+from backend.jobs.launch_checks import check_evaluation, check_run, find_model
 from backend.jobs.launchers import Launcher
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import (
@@ -31,6 +31,7 @@ from backend.jobs.tasks import (
     demonstrations,
     find_task,
 )
+from backend.jobs.trace_documents import trace_documents
 from backend.methods import method_of, resolve
 from storage.database import Database
 from storage.models import Run, new_id
@@ -124,10 +125,14 @@ class Lab:
         Raises ConfigError, NotFound and ModelError before anything is queued.
         """
         config = resolve(document)
+        # A relative folder means the same to the worker, which runs elsewhere.
+        model = find_model(config.model, self.settings)
+        config = config.model_copy(update={"model": model})
         configs = [config]
         if baseline is not None:
             own = ("rollout", "teacher", "divergence", "token_weights", "optimizer", "name")
             shared = {key: value for key, value in document.items() if key not in own}
+            shared["model"] = model
             configs.append(resolve({**shared, "method": baseline}))
         for each in configs:
             check_run(self.database, self.settings, each)
@@ -165,14 +170,15 @@ class Lab:
     def premise(self, document: Mapping[str, Any], group: str | None = None) -> str:
         """Queues a premise check; returns its id."""
         config = validate(PremiseConfig, dict(document), "premise")
+        model = find_model(config.model, self.settings)
         stored = find_task(self.database, config.task)
         return self._enqueue(
             Run(
                 name=f"{config.task} · premise",
                 kind="premise",
-                config=config.model_dump(mode="json"),
+                config=config.model_copy(update={"model": model}).model_dump(mode="json"),
                 task_version_id=stored.version.id,
-                model=config.model,
+                model=model,
                 total_steps=1,
                 group_id=group,
             )
@@ -187,7 +193,7 @@ class Lab:
         elif document.get("checkpoint") is not None:
             raise NotFound(f'there is no run "{subject}"', where="run", remedy="see: sdlab runs")
         else:
-            document = {"model": subject, **document}
+            document = {"model": find_model(subject, self.settings), **document}
         config = validate(EvaluationConfig, dict(document), "evaluation")
         check_evaluation(self.database, self.settings, config)
         return self._enqueue(
@@ -220,6 +226,10 @@ class Lab:
     def run(self, name: str) -> Document:
         """One job by id, the beginning of one, or a name that only it has. Raises NotFound."""
         return run_document(self.database, self._run(name))
+
+    def traces(self, name: str, step: int | None = None) -> list[Document]:
+        """A run's traces of one step, token by token. Raises NotFound."""
+        return trace_documents(self.database, self.settings, self._run(name), step)
 
     def compare(self, names: Sequence[str]) -> Document:
         """The first run against the others, on the items that both answered."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli import demo, doctor, evaluate, export, premise, runs, task, train
+from app.cli import demo, doctor, evaluate, export, premise, runs, task, traces, train
 from app.cli.output import failure_log, show_error
 from backend.errors import SdlabError, UserError
 
@@ -30,6 +30,7 @@ for command in (
     runs.show,
     runs.stop,
     runs.resume,
+    traces.traces,
     evaluate.evaluate,
     evaluate.compare,
     export.export,

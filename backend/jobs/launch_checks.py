@@ -26,6 +26,11 @@ def check_evaluation(database: Database, settings: Settings, config: EvaluationC
     find_source(config.model, settings.home)
 
 
+def find_model(name: str, settings: Settings) -> str:
+    """The model's full name: a folder's absolute path. Raises ModelError for no model."""
+    return find_source(name, settings.home).name
+
+
 def check_probes(database: Database, names: Sequence[str]) -> None:
     """Raises ConfigError for an unknown probe and NotFound for an unknown task."""
     for name in expand(names):

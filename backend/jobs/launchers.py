@@ -76,6 +76,7 @@ def worker_environment(settings: Settings, environment: Mapping[str, str]) -> di
         # Else a thread spins at a barrier on the core of the one it waits for: beside one busy
         # process on two cores, steps of 5 s took 35 to 56 s.
         "OMP_WAIT_POLICY": "PASSIVE",
+        "TQDM_DISABLE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
     }

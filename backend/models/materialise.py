@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -14,6 +11,7 @@ import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
+from backend.atomic import new_folder
 from backend.errors import ModelError
 from backend.models.sources import ModelSource, bundled_gguf, find_source
 
@@ -40,14 +38,9 @@ def _bundled_folder(source: ModelSource) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _need_disk(folder.parent, 700)
     log.info("converting %s to safetensors, once (about 40 s, 520 MiB)", gguf.name)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    # Two workers may convert at once: the later one replaces an equal folder.
+    with new_folder(folder, replace=True) as scratch:
         _convert(gguf, scratch)
-        # Two workers may convert at once: the first rename wins, and both folders are equal.
-        with contextlib.suppress(OSError):
-            scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
@@ -55,12 +48,12 @@ def _convert(gguf: Path, target: Path) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer.save_pretrained(target)
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=torch.float32,
+        quantization_config=transformers.GgufConfig(dequantize=True),
     )
     model.save_pretrained(target)
-    for path in target.iterdir():
-        with path.open("rb") as handle:
-            os.fsync(handle.fileno())
 
 
 def _hub_folder(source: ModelSource) -> Path:

@@ -131,9 +131,10 @@ def test_a_long_demonstration_is_cut_to_the_longest_completion_and_counted(
 ) -> None:
     trainer = disturbed(tiny_folder, tiny_config("sft", rollout__max_new_tokens=3))
     row = demonstration(1, answer="you and the light of the question")
-    rollouts = rolled(trainer, [row, demonstration(2, answer="a")])
+    whole = [demonstration(2, answer="a"), demonstration(3, answer="a<|endoftext|>")]
+    rollouts = rolled(trainer, [row, *whole])
     assert rollouts.completions[0] == trainer.model.tokenizer.encode(row.demonstration)[:3]
-    assert rollouts.clipped == [True, False]
+    assert rollouts.clipped == [True, False, False]
 
 
 @pytest.mark.parametrize("weights", ["base", "ema"])

@@ -186,16 +186,22 @@ def test_a_batch_without_counted_tokens_gives_a_finite_zero(tiny_folder: Path) -
 
 def test_the_loss_stops_where_the_teacher_gives_up(tiny_folder: Path) -> None:
     """The threshold is read from the same probabilities that the loss compares with."""
-    config = tiny_config(token_weights__stop_below=0.05, teacher__temperature=0.7)
-    trainer = disturbed_trainer(tiny_folder, config)
-    report, _ = gradients_of_step(trainer, demonstrations(4))
-    assert report.prompts.teacher is not None
-    for i, completion in enumerate(report.rollouts.completions):
-        logits = teacher_logits(trainer, report.prompts.teacher[i], completion) / 0.7
-        likely = logits.softmax(-1)[torch.arange(len(completion)), completion] >= 0.05
-        first = likely.tolist().index(False) if not likely.all() else len(completion)
-        counted = (report.weights_BT[i] > 0).sum()
-        assert int(counted) == min(first + 1, len(completion))
+    counts: set[int] = set()
+    for threshold in (0.5, 0.1, 0.02, 0.005):
+        config = tiny_config(
+            token_weights__stop_below=threshold, teacher__temperature=0.7, rollout__top_k=2
+        )
+        trainer = disturbed_trainer(tiny_folder, config)
+        report, _ = gradients_of_step(trainer, demonstrations(4))
+        assert report.prompts.teacher is not None
+        for i, completion in enumerate(report.rollouts.completions):
+            logits = teacher_logits(trainer, report.prompts.teacher[i], completion) / 0.7
+            likely = logits.softmax(-1)[torch.arange(len(completion)), completion] >= threshold
+            first = likely.tolist().index(False) if not likely.all() else len(completion)
+            counted = int((report.weights_BT[i] > 0).sum())
+            assert counted == min(first + 1, len(completion))
+            counts.add(counted)
+    assert len(counts) > 3
 
 
 def test_gradients_are_clipped_after_their_norm_was_measured(tiny_folder: Path) -> None:
@@ -242,5 +248,13 @@ def test_a_step_is_the_same_whatever_ran_before_it(tiny_folder: Path) -> None:
     assert results[0].rollouts == results[1].rollouts
     assert results[0].loss == results[1].loss
     assert_close_tensors(adapter_of(first.model), adapter_of(second.model), tolerance=0.0)
-    other = gradients_of_step(first, rows, step=4)[0]
-    assert other.rollouts != results[0].rollouts
+
+
+def test_other_steps_and_seeds_draw_other_numbers(tiny_folder: Path) -> None:
+    rows = demonstrations(4)
+    draws = [
+        gradients_of_step(disturbed_trainer(tiny_folder, tiny_config(seed=seed)), rows, step)[0]
+        for seed, step in ((0, 0), (0, 1), (1, 0))
+    ]
+    written = [report.rollouts.completions for report in draws]
+    assert written[0] != written[1] != written[2] != written[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.config import RunConfig, validate
-from backend.errors import StateError, StopRequested
+from backend.errors import StateError, StopRequested, UserError
 from backend.evaluation.premise import check_premise
 from backend.evaluation.suite import Suite
 from backend.jobs.exports import finished_adapter
@@ -43,8 +43,12 @@ def train(job: JobContext) -> None:
 
 
 def _leave_adapter(job: JobContext) -> None:
+    """Leaves adapter.zip in the run's folder; training is not lost where that fails."""
     job.recorder.flush()
-    finished_adapter(job.database, job.settings, job.run_id)
+    try:
+        finished_adapter(job.database, job.settings, job.run_id)
+    except UserError as error:
+        job.recorder.event("no_adapter", f"no adapter was packed: {error}", level="warning")
 
 
 class _Measure:
