@@ -66,8 +66,6 @@ class Lab:
         """Gives the database's connections back; running workers go on."""
         self.database.close()
 
-    # Tasks
-
     def add_task(
         self,
         path: Path,
@@ -114,8 +112,6 @@ class Lab:
         with new_file(target) as partial, partial.open("w", encoding="utf-8") as handle:
             handle.writelines(to_jsonl(rows))
         return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
-
-    # Jobs
 
     def configure(
         self, document: Mapping[str, Any], *, baseline: str | None = None
@@ -216,8 +212,6 @@ class Lab:
         resumed = queue.resume(self.database, self.settings, self._run(run).id)
         return run_document(self.database, resumed)
 
-    # What there is
-
     def runs(self) -> list[Document]:
         """All jobs, newest first."""
         runs = Runs(self.database).all()
@@ -248,8 +242,6 @@ class Lab:
         written = export_adapter(self.database, self.settings, found.id, target, checkpoint)
         return {"path": str(written.path), "sha256": written.sha256, "bytes": written.bytes}
 
-    # Supervision
-
     def wait(
         self, ids: Sequence[str], told: Callable[[Run], object] = lambda _run: None
     ) -> list[Document]:
@@ -266,16 +258,22 @@ class Lab:
                     told(run)
             return all(run.state in ENDED for run in found)
 
-        supervisor = Supervisor(self.database, self.settings, self._launcher, self._clock)
         try:
-            supervisor.acquire("sdlab --wait")
+            self.supervise("sdlab --wait", ended)
         except StateError:
             while not ended():
                 time.sleep(1.0)
-        else:
-            with supervisor:
-                supervisor.run_until(ended)
         return [self.run(run_id) for run_id in ids]
+
+    def supervise(self, address: str, until: Callable[[], bool]) -> None:
+        """Launches queued jobs and watches over workers; those still at work then go on.
+
+        Raises StateError, with its address, where another process supervises this lab.
+        """
+        supervisor = Supervisor(self.database, self.settings, self._launcher, self._clock)
+        supervisor.acquire(address)
+        with supervisor:
+            supervisor.run_until(until)
 
     def _enqueue(self, *runs: Run) -> list[str]:
         return [run.id for run in queue.enqueue(self.database, self.settings, *runs)]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli import demo, doctor, evaluate, export, premise, runs, task, traces, train
+from app.cli import demo, doctor, evaluate, export, premise, runs, serve, task, traces, train
 from app.cli.output import failure_log, show_error
 from backend.errors import SdlabError, UserError
 
@@ -35,6 +35,7 @@ for command in (
     evaluate.compare,
     export.export,
     doctor.doctor,
+    serve.serve,
 ):
     sdlab.add_command(command)
 
