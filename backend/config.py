@@ -141,7 +141,11 @@ class EvaluateConfig(Frozen):
     every: int = Field(0, ge=0, description="steps between evaluations along the run; 0: none")
     probes: tuple[str, ...] = ("task", "prior")
     limit: int = Field(0, ge=0, description="items a probe before and after; 0: all")
-    along_limit: int = Field(24, ge=0, description="items a probe along the run; 0: all")
+    other_limit: int = Field(0, ge=0, description="rows of other tasks; 0: as limit")
+    along: tuple[str, ...] = Field(
+        ("task", "prior:facts"), description="which of the probes are scored along the run"
+    )
+    along_limit: int = Field(32, ge=0, description="items a probe along the run; 0: all")
     premise: bool = Field(True, description="measure the premise before the first step")
     max_new_tokens: int = Field(48, ge=1)
 

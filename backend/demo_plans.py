@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from backend.config import DEFAULT_MODEL
 
-TASK: Final = "home-commands"
-OTHERS: Final = ("tickets", "house-style")
+TASK: Final = "tickets"
+OTHERS: Final = ("home-commands", "house-style")
+PRIOR: Final = ("prior:facts", "prior:instructions", "prior:kl")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,6 @@ def _plan(
     introduction: str,
     premise: Mapping[str, Any],
     shared: Mapping[str, Any],
-    sdft: Mapping[str, Any],
     caveat: str = "",
 ) -> Plan:
     common = {"task": TASK, "model": DEFAULT_MODEL, "seed": 0, "batch_size": 8, **shared}
@@ -36,48 +36,48 @@ def _plan(
         (
             {**common, "method": "sft/small-model", "name": "sft careful"},
             {**common, "method": "sft/careless", "name": "sft careless"},
-            {**common, "method": "sdft/small-model", "name": "sdft", **sdft},
+            {**common, "method": "sdft/small-model", "name": "sdft"},
         ),
         caveat,
     )
 
 
 FULL: Final = _plan(
-    "The demo teaches SmolLM2-135M-Instruct a small language of home commands, by supervised "
-    "fine-tuning (SFT) at two learning rates and by self-distillation (SDFT), and measures what "
-    "each run learned and forgot.",
+    "The demo teaches SmolLM2-135M-Instruct to label support tickets, by supervised fine-tuning "
+    "(SFT) at two learning rates and by self-distillation (SDFT), and measures what each run "
+    "learned and forgot.",
     {"context": "auto", "limit": 16, "max_new_tokens": 24},
     {
-        "steps": 60,
+        "steps": 40,
         "evaluate": {
-            "every": 20,
-            "along_limit": 48,
-            "limit": 96,
+            "every": 10,
+            "along": ["task", "prior:facts"],
+            "along_limit": 32,
+            "limit": 64,
+            "other_limit": 16,
             "max_new_tokens": 24,
-            "probes": ["task", *(f"task:{name}" for name in OTHERS), "prior"],
+            "premise": False,
+            "probes": ["task", *(f"task:{name}" for name in OTHERS), *PRIOR],
         },
         "traces": {"every": 20, "watched": 4, "sampled": 4},
-        "checkpoint_every": 20,
+        "checkpoint_every": 10,
     },
-    {},
 )
 
 QUICK: Final = _plan(
     "The quick demo shows the loop, not the effect: a few steps, and scores on a few items.",
     {"context": "earlier-turn-twice", "limit": 8, "max_new_tokens": 20},
     {
-        "steps": 4,
+        "steps": 3,
         "evaluate": {
-            "every": 2,
-            "along_limit": 8,
+            "every": 0,
             "limit": 8,
             "max_new_tokens": 20,
             "premise": False,
             "probes": ["task", "prior:facts"],
         },
-        "traces": {"every": 2, "watched": 2, "sampled": 2},
-        "checkpoint_every": 2,
+        "traces": {"every": 3, "watched": 2, "sampled": 2},
+        "checkpoint_every": 3,
     },
-    {},
-    "This was the quick demo: it shows the loop, not the effect. Run sdlab demo for that.",
+    "This was the quick demo: it shows the loop, not the effect. For that, run: sdlab demo",
 )

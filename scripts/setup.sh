@@ -152,6 +152,7 @@ announce() {
     else
         say "$CPU_SIZE; $free MB are free"
     fi
+    has_torch || say "the demo needs 1 GB more under SDLAB_HOME, where models and runs lie"
     need=${NEED_MB:-$need}
     if [ "$free" -lt "$need" ]; then
         stop "$free MB of disk are free in $(pwd -P), $need MB are needed." \

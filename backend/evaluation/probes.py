@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -48,12 +48,15 @@ class Probe(Protocol):
 
 def evaluate(probe: Probe, model: LanguageModel, limit: int) -> Evaluation:
     """The probe's mean score with its 95 % interval, and the items."""
-    items = probe.run(model, limit)
+    return _measured(probe.name, probe.metric, probe.run(model, limit))
+
+
+def _measured(probe: str, metric: str, items: Sequence[Item]) -> Evaluation:
     scores = [item.score for item in items]
-    measured = interval(scores, is_proportion=probe.metric != KlProbe.metric)
+    measured = interval(scores, is_proportion=metric != KlProbe.metric)
     return Evaluation(
-        probe=probe.name,
-        metric=probe.metric,
+        probe=probe,
+        metric=metric,
         score=measured.score,
         n=measured.n,
         low=measured.low,
@@ -69,11 +72,21 @@ def fingerprint(probe: Probe, model: LanguageModel, limit: int) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def some(items: Sequence[Row], limit: int) -> list[Row]:
-    """``limit`` items spread evenly over all of them, in order; all if ``limit`` is 0."""
+def some(items: Sequence[Row], limit: int, item_id: Callable[[Row], str]) -> list[Row]:
+    """``limit`` of the items, in their order; all if ``limit`` is 0.
+
+    Which ones depends on their ids only, and a smaller choice lies within a larger one.
+    """
     if not limit or limit >= len(items):
         return list(items)
-    return [items[i * len(items) // limit] for i in range(limit)]
+    ranked = sorted(items, key=lambda item: hashlib.sha256(item_id(item).encode()).digest())
+    chosen = {item_id(item) for item in ranked[:limit]}
+    return [item for item in items if item_id(item) in chosen]
+
+
+def part_of(whole: Evaluation, limit: int) -> Evaluation:
+    """What :func:`evaluate` would give for ``limit`` of the items, out of those scored already."""
+    return _measured(whole.probe, whole.metric, some(whole.items, limit, lambda i: i.item_id))
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ class TaskProbe:
         return f"{self.version} {self.max_new_tokens} {limit}"
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
-        rows = some(self.rows, limit)
+        rows = some(self.rows, limit, lambda row: row.id)
         prompts = [model.tokenizer.prompt_ids(student_messages(row)) for row in rows]
         answers = answer(model, prompts, self.max_new_tokens)
         return [self._item(row, text) for row, text in zip(rows, answers, strict=True)]
@@ -117,10 +130,10 @@ class ChoiceProbe:
     metric: str = "accuracy"
 
     def identity(self, limit: int) -> str:
-        return _content(some(self.rows, limit))
+        return _content(some(self.rows, limit, _id))
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
-        rows = some(self.rows, limit)
+        rows = some(self.rows, limit, _id)
         items = []
         for start in range(0, len(rows), BATCH_ROWS):
             span = rows[start : start + BATCH_ROWS]
@@ -149,10 +162,10 @@ class InstructionProbe:
     metric: str = "passed"
 
     def identity(self, limit: int) -> str:
-        return f"{_content(some(self.rows, limit))} {self.max_new_tokens}"
+        return f"{_content(some(self.rows, limit, _id))} {self.max_new_tokens}"
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
-        rows = some(self.rows, limit)
+        rows = some(self.rows, limit, _id)
         answers = answer(model, [_user(model, row["prompt"]) for row in rows], self.max_new_tokens)
         return [
             Item(row["id"], row["prompt"], json.dumps(row["check"]), text,
@@ -175,11 +188,11 @@ class KlProbe:
     metric: str = "kl_nats"
 
     def identity(self, limit: int) -> str:
-        return f"{_content(some(self.rows, limit))} {self.max_new_tokens}"
+        return f"{_content(some(self.rows, limit, _id))} {self.max_new_tokens}"
 
     @torch.no_grad()
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
-        rows = some(self.rows, limit)
+        rows = some(self.rows, limit, _id)
         prompts = [_user(model, row["prompt"]) for row in rows]
         with model.base_weights():
             texts = self._answers(model, rows, prompts)
@@ -207,16 +220,21 @@ def answer(model: LanguageModel, prompts: list[list[int]], max_new_tokens: int) 
     """Greedy answers, in batches of prompts of like length."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     texts = [""] * len(prompts)
-    for start in range(0, len(order), BATCH_ROWS):
-        chosen = order[start : start + BATCH_ROWS]
-        written = generate(model, [prompts[i] for i in chosen], Sampling(max_new_tokens))
-        for i, ids in zip(chosen, written, strict=True):
-            texts[i] = model.tokenizer.decode(ids)
+    with model.merged():
+        for start in range(0, len(order), BATCH_ROWS):
+            chosen = order[start : start + BATCH_ROWS]
+            written = generate(model, [prompts[i] for i in chosen], Sampling(max_new_tokens))
+            for i, ids in zip(chosen, written, strict=True):
+                texts[i] = model.tokenizer.decode(ids)
     return texts
 
 
 def _user(model: LanguageModel, prompt: str) -> list[int]:
     return model.tokenizer.prompt_ids([Message(role="user", content=prompt)])
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    return str(row["id"])
 
 
 def _content(rows: Sequence[Mapping[str, Any]]) -> str:

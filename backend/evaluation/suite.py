@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.bundled import material_path
+from backend.config import EvaluateConfig
 from backend.errors import ConfigError
 from backend.evaluation.probe_names import expand
 from backend.evaluation.probes import (
@@ -19,6 +20,7 @@ from backend.evaluation.probes import (
     TaskProbe,
     evaluate,
     fingerprint,
+    part_of,
 )
 from backend.models.language_model import LanguageModel
 from backend.training.recorder import Evaluation, Recorder
@@ -42,18 +44,37 @@ class Suite:
         self._find_task = find_task
         self._recorder = recorder
 
-    def run(
-        self, model: LanguageModel, step: int, *, is_base: bool, limit: int, subset: bool
+    def measure(
+        self, model: LanguageModel, step: int, limits: EvaluateConfig, *, is_base: bool
     ) -> list[Evaluation]:
-        """Scores every probe as the model stands after ``step`` steps, and records the scores."""
-        made: dict[str, Evaluation] = {}
+        """Scores every probe as the model stands after ``step`` steps, and records the scores.
+
+        Where the run has a curve, its point is a part of these items and costs nothing more.
+        """
+        own = self._own_task.name if self._own_task else ""
+        wholes: dict[str, Evaluation] = {}
         for name in self._names:
             probe = self._probe(name, model)
-            if probe.name not in made:
-                score = self._score_of_base if is_base else evaluate
-                made[probe.name] = score(probe, model, limit)
-                self._recorder.evaluation(step, made[probe.name], subset=subset)
-        return list(made.values())
+            if probe.name in wholes:
+                continue
+            is_other = probe.name.startswith("task:") and probe.name != own
+            limit = (limits.other_limit or limits.limit) if is_other else limits.limit
+            score = self._score_of_base if is_base else evaluate
+            whole = score(probe, model, limit)
+            self._recorder.evaluation(step, whole)
+            if limits.every and name in expand(limits.along):
+                self._recorder.evaluation(step, part_of(whole, limits.along_limit), subset=True)
+            wholes[probe.name] = whole
+        return list(wholes.values())
+
+    def look(self, model: LanguageModel, step: int, limits: EvaluateConfig) -> list[Evaluation]:
+        """A point of the curve: fewer probes, on the same part of their items each time."""
+        made = []
+        for name in self._names:
+            if name in expand(limits.along):
+                made.append(evaluate(self._probe(name, model), model, limits.along_limit))
+                self._recorder.evaluation(step, made[-1], subset=True)
+        return made
 
     def _score_of_base(self, probe: Probe, model: LanguageModel, limit: int) -> Evaluation:
         mark = fingerprint(probe, model, limit)

@@ -95,8 +95,8 @@ def planned_scoring(
     limits = config.evaluate
     work = []
     for name in probes:
-        for limit, times in _occasions(config):
-            probe = _probe(name, held_out, limits.max_new_tokens, lengths)
+        probe = _probe(name, held_out, limits.max_new_tokens, lengths)
+        for limit, times in _occasions(config, name):
             rows = min(limit or math.inf, probe.rows)
             together = min(probe.together, max(rows, 1))
             work.append(replace(probe, rows=rows * times, together=together))
@@ -132,12 +132,13 @@ def _share(share: Share, step: int) -> float:
     return 0.0 if isinstance(share, str) else value_at(share, step)
 
 
-def _occasions(config: RunConfig) -> list[tuple[int, float]]:
-    """(limit of items, how often) for the ends of a run and for the points of its curve."""
-    occasions = [(config.evaluate.limit, 2.0)]
-    if config.evaluate.every:
-        points = 1 + math.ceil(config.steps / config.evaluate.every)
-        occasions.append((config.evaluate.along_limit, points))
+def _occasions(config: RunConfig, name: str) -> list[tuple[int, float]]:
+    """(limit of items, how often) for the ends of a run and for the points of its curve between."""
+    limits = config.evaluate
+    is_other = name.startswith("task:")
+    occasions = [(limits.other_limit or limits.limit if is_other else limits.limit, 2.0)]
+    if limits.every and name in limits.along:
+        occasions.append((limits.along_limit, (config.steps - 1) // limits.every))
     return occasions
 
 

@@ -75,10 +75,14 @@ def test_every_probe_scores_all_items_or_as_many_as_asked(
         assert item.score == pytest.approx(by_id[item.item_id].score, abs=1e-5)
 
 
-def test_a_few_items_are_spread_over_all() -> None:
-    assert some(list(range(10)), 0) == list(range(10))
-    assert some(list(range(10)), 99) == list(range(10))
-    assert some(list(range(10)), 4) == [0, 2, 5, 7]
+def test_a_few_items_lie_within_more_of_them_whatever_their_order() -> None:
+    items = list(range(50))
+    assert some(items, 0, str) == some(items, 99, str) == items
+    few, more = some(items, 4, str), some(items, 20, str)
+    assert (len(few), len(more)) == (4, 20)
+    assert set(few) < set(more)
+    assert few == sorted(few)
+    assert sorted(some(items[::-1], 4, str)) == few
 
 
 def test_a_tasks_answers_are_greedy_and_judged_by_its_scorer(model: LanguageModel) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.config import AdapterConfig
+from backend.config import AdapterConfig, EvaluateConfig
 from backend.errors import ConfigError
 from backend.evaluation.probe_names import PRIOR, expand
 from backend.evaluation.probes import KlProbe, TaskProbe, fingerprint
@@ -42,19 +42,41 @@ def test_an_unknown_probe_is_refused() -> None:
 
 def test_a_task_is_measured_once_under_either_name(model: LanguageModel) -> None:
     recorder = ListRecorder()
-    made = suite(recorder, "task", "task:own", "task:other").run(
-        model, 7, is_base=False, limit=0, subset=True
+    made = suite(recorder, "task", "task:own", "task:other").measure(
+        model, 7, EvaluateConfig(), is_base=False
     )
     assert [evaluation.probe for evaluation in made] == ["task:own", "task:other"]
     assert [(step, e.probe, e.n, subset) for step, e, subset in recorder.evaluations] == [
-        (7, "task:own", 3, True),
-        (7, "task:other", 2, True),
+        (7, "task:own", 3, False),
+        (7, "task:other", 2, False),
     ]
+
+
+def test_a_point_of_the_curve_at_the_ends_is_a_part_of_the_whole(model: LanguageModel) -> None:
+    limits = EvaluateConfig(every=1, along=("task",), along_limit=2)
+    recorder = ListRecorder()
+    tasks = suite(recorder, "task", "task:other")
+    tasks.measure(model, 0, limits, is_base=False)
+    tasks.look(model, 1, limits)
+    assert [(step, e.probe, e.n, subset) for step, e, subset in recorder.evaluations] == [
+        (0, "task:own", 3, False),
+        (0, "task:own", 2, True),
+        (0, "task:other", 2, False),
+        (1, "task:own", 2, True),
+    ]
+    end, point = (e for _, e, subset in recorder.evaluations if subset)
+    assert end == point
+
+
+def test_other_tasks_may_have_fewer_rows(model: LanguageModel) -> None:
+    limits = EvaluateConfig(other_limit=1)
+    made = suite(ListRecorder(), "task", "task:other").measure(model, 0, limits, is_base=False)
+    assert [evaluation.n for evaluation in made] == [3, 1]
 
 
 def test_a_suite_without_a_task_of_its_own_needs_a_name(model: LanguageModel) -> None:
     with pytest.raises(ConfigError, match="the probe task needs a run that has one"):
-        suite(ListRecorder(), "task", own=None).run(model, 0, is_base=True, limit=0, subset=False)
+        suite(ListRecorder(), "task", own=None).measure(model, 0, EvaluateConfig(), is_base=True)
 
 
 def test_only_the_base_takes_scores_from_earlier_runs(model: LanguageModel) -> None:
@@ -63,22 +85,22 @@ def test_only_the_base_takes_scores_from_earlier_runs(model: LanguageModel) -> N
     stored = Evaluation("task:own", "exact", 0.123, 3, 0.1, 0.2, fingerprint=mark)
     recorder.known[mark] = stored
     tasks = suite(recorder, "task")
-    (base,) = tasks.run(model, 0, is_base=True, limit=0, subset=False)
+    (base,) = tasks.measure(model, 0, EvaluateConfig(), is_base=True)
     assert base == stored
-    (measured,) = tasks.run(model, 0, is_base=False, limit=0, subset=False)
+    (measured,) = tasks.measure(model, 0, EvaluateConfig(), is_base=False)
     assert measured.score != 0.123
     assert measured.fingerprint == ""
-    (part,) = tasks.run(model, 0, is_base=True, limit=2, subset=True)
+    (part,) = tasks.measure(model, 0, EvaluateConfig(limit=2), is_base=True)
     assert part.n == 2
 
 
 def test_a_bases_score_is_kept_for_later_runs(model: LanguageModel) -> None:
     recorder = ListRecorder()
-    first = suite(recorder, "task").run(model, 0, is_base=True, limit=0, subset=False)
+    first = suite(recorder, "task").measure(model, 0, EvaluateConfig(), is_base=True)
     assert recorder.known == {fingerprint(OWN, model, 0): first[0]}
     model.add_adapter(AdapterConfig(rank=4), seed=0)
     disturb_adapter(model)
-    suite(recorder, "task").run(model, 5, is_base=False, limit=0, subset=False)
+    suite(recorder, "task").measure(model, 5, EvaluateConfig(), is_base=False)
     assert list(recorder.known) == [fingerprint(OWN, model, 0)]
 
 
@@ -92,13 +114,13 @@ def test_the_bases_answers_are_taken_from_its_evaluation(model: LanguageModel) -
     recorder.known[mark] = Evaluation("prior:kl", "kl_nats", 0, 1, 0, 0, items, mark)
     model.add_adapter(AdapterConfig(rank=4), seed=0)
     disturb_adapter(model)
-    (kl,) = suite(recorder, "prior:kl").run(model, 5, is_base=False, limit=3, subset=True)
+    (kl,) = suite(recorder, "prior:kl").measure(model, 5, EvaluateConfig(limit=3), is_base=False)
     assert {item.answer for item in kl.items} == {"the answer"}
     assert kl.score > 0
 
 
 def test_the_bundled_probes_can_be_run(model: LanguageModel) -> None:
-    made = suite(ListRecorder(), "prior").run(model, 0, is_base=True, limit=3, subset=True)
+    made = suite(ListRecorder(), "prior").measure(model, 0, EvaluateConfig(limit=3), is_base=True)
     assert [evaluation.probe for evaluation in made] == list(PRIOR)
     assert [evaluation.metric for evaluation in made] == ["accuracy", "passed", "kl_nats"]
     assert [evaluation.n for evaluation in made] == [3, 3, 3]

@@ -219,7 +219,7 @@ def test_planned_scoring_counts_ends_curve_premise_and_traces() -> None:
                  traces={"every": 10, "watched": 8})  # fmt: skip
     ends, along, student, teacher, traces = planned_scoring(run, ["task"], 96, LENGTHS)
     assert (ends.rows, ends.together) == (2 * 96, 32)
-    assert (along.rows, along.together) == (4 * 24, 24)
+    assert (along.rows, along.together) == (2 * 24, 24)
     assert student.rows == teacher.rows == 32
     assert teacher.read > student.read
     assert traces.rows == 7 * 8

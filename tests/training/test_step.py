@@ -187,9 +187,12 @@ def test_a_batch_without_counted_tokens_gives_a_finite_zero(tiny_folder: Path) -
 def test_the_loss_stops_where_the_teacher_gives_up(tiny_folder: Path) -> None:
     """The threshold is read from the same probabilities that the loss compares with."""
     counts: set[int] = set()
-    for threshold in (0.5, 0.1, 0.02, 0.005):
+    for threshold in (0.2, 0.05, 0.01, 0.002):
+        # Written by the teacher, so that some tokens are likely and some are not.
         config = tiny_config(
-            token_weights__stop_below=threshold, teacher__temperature=0.7, rollout__top_k=2
+            token_weights__stop_below=threshold,
+            teacher__temperature=0.7,
+            rollout__source="teacher",
         )
         trainer = disturbed_trainer(tiny_folder, config)
         report, _ = gradients_of_step(trainer, demonstrations(4))
@@ -201,7 +204,7 @@ def test_the_loss_stops_where_the_teacher_gives_up(tiny_folder: Path) -> None:
             counted = int((report.weights_BT[i] > 0).sum())
             assert counted == min(first + 1, len(completion))
             counts.add(counted)
-    assert len(counts) > 3
+    assert len(counts) > 2
 
 
 def test_gradients_are_clipped_after_their_norm_was_measured(tiny_folder: Path) -> None:

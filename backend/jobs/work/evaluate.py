@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.config import AdapterConfig, EvaluationConfig, RunConfig, validate
+from backend.config import AdapterConfig, EvaluateConfig, EvaluationConfig, RunConfig, validate
 from backend.errors import NotFound, StateError
 from backend.evaluation.suite import Suite
 from backend.jobs.tasks import find_task
@@ -27,7 +27,8 @@ def evaluate(job: JobContext) -> None:
         probe_finder(job.database, config.max_new_tokens),
         job.recorder,
     )
-    suite.run(model, step, is_base=config.run is None, limit=config.limit, subset=False)
+    limits = EvaluateConfig(limit=config.limit)
+    suite.measure(model, step, limits, is_base=config.run is None)
     job.recorder.progress(1, 1, 0.0, "done")
 
 

@@ -76,14 +76,11 @@ class _Measure:
         self._progress(done, "evaluating")
         if done == 0 and self._config.evaluate.premise and self._config.teacher.weights != "none":
             self._premise()
-        limits, is_base = self._config.evaluate, done == 0 and self._config.start_from is None
         if ends:
-            self._suite.run(self._model, done, is_base=is_base, limit=limits.limit, subset=False)
-        if limits.every:
-            # The curve's points are all on the same items, so the ends are on it too.
-            self._suite.run(
-                self._model, done, is_base=is_base, limit=limits.along_limit, subset=True
-            )
+            is_base = done == 0 and self._config.start_from is None
+            self._suite.measure(self._model, done, self._config.evaluate, is_base=is_base)
+        else:
+            self._suite.look(self._model, done, self._config.evaluate)
         self._job.recorder.flush()
 
     def _premise(self) -> None:
