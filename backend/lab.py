@@ -21,7 +21,12 @@ from backend.jobs.estimates import estimate_run
 from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
 from backend.jobs.health import check_health
-from backend.jobs.launch_checks import check_evaluation, check_run, find_model
+from backend.jobs.launch_checks import (
+    check_evaluation,
+    check_premise_context,
+    check_run,
+    find_model,
+)
 from backend.jobs.launchers import Launcher
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import (
@@ -166,6 +171,7 @@ class Lab:
     def premise(self, document: Mapping[str, Any], group: str | None = None) -> str:
         """Queues a premise check; returns its id."""
         config = validate(PremiseConfig, dict(document), "premise")
+        check_premise_context(config.context)
         model = find_model(config.model, self.settings)
         stored = find_task(self.database, config.task)
         return self._enqueue(

@@ -94,7 +94,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "token_weights.skip_first": Choice(0, TRIALS),
             "token_weights.stop_below": Choice(0.02, TRIALS),
             "token_weights.average": Choice("sequence", LAB),
-            "optimizer.learning_rate": Choice(1.5e-4, TRIALS),
+            "optimizer.learning_rate": Choice(3e-4, TRIALS),
         },
     ),
     "sdft/paper": Preset(

@@ -52,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        usage = UserError(error.format_message().rstrip("."), remedy="see: sdlab --help")
-        return show_error(usage, as_json)
+        return show_error(_usage(error), as_json)
     except SdlabError as error:
         return show_error(error, as_json)
     except (click.Abort, KeyboardInterrupt):
@@ -64,3 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         return show_error(failure_log(error), as_json)
+
+
+def _usage(error: click.ClickException) -> UserError:
+    """What click found, with the command that it found it in."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context is not None else "sdlab"
+    return UserError(
+        error.format_message().rstrip("."),
+        where=command.removeprefix("sdlab ") if command != "sdlab" else "command line",
+        remedy=f"see: {command} --help",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import tempfile
 import time
@@ -9,15 +10,16 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from backend.bootstrap import build_lab
 from backend.config import Settings, validate_settings
-from backend.errors import Fault, SdlabError
+from backend.errors import Fault, SdlabError, UserError
 from backend.lab import Lab
 
+_NO_ROOM: Final = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -70,8 +72,13 @@ def problem_lines(problems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"  {row}{field}{problem['problem']}; {problem['remedy']}"
 
 
-def failure_log(error: Exception) -> Fault:
-    """Writes an unexpected error's traceback to a file, and returns the fault that names it."""
+def failure_log(error: Exception) -> SdlabError:
+    """Writes an unexpected error's traceback to a file, and returns the fault that names it.
+
+    A full disk is no fault of ours, whoever met it: that is the user's to put right.
+    """
+    if is_disk_full(error):
+        return _disk_full(error)
     text = "".join(traceback.format_exception(error))
     folder = Settings().home / "logs"
     try:
@@ -84,11 +91,30 @@ def failure_log(error: Exception) -> Fault:
         ) as handle:
             handle.write(text)
             path = Path(handle.name)
+    first_line = (str(error).splitlines() or [""])[0]
     return Fault(
-        f"{type(error).__name__}: {error}",
+        f"{type(error).__name__}: {first_line}",
         where="a fault of ours",
         remedy=f"the log is in {path}; please report it",
     )
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error says that there is no room left; SQLite says so only in its message."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    return "database or disk is full" in str(error)
+
+
+def _disk_full(error: Exception) -> UserError:
+    name = error.filename2 or error.filename if isinstance(error, OSError) else None
+    full = UserError(
+        "the disk is full, or a file would become larger than it may",
+        where=str(name or Settings().home),
+        remedy="free some space or set SDLAB_HOME to a larger disk; nothing was stored by halves",
+    )
+    full.code = "disk_full"
+    return full
 
 
 def percent(score: Mapping[str, Any]) -> str:

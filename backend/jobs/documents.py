@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from backend.jobs.tasks import StoredTask
@@ -73,7 +74,11 @@ def run_document(database: Database, run: Run) -> Document:
             "eta_s": run.eta_s,
             "phase": run.phase,
         },
-        "metrics": Metrics(database).latest(run.id),
+        # NaN, as a run that diverged ends with, is no JSON.
+        "metrics": {
+            key: value if math.isfinite(value) else None
+            for key, value in Metrics(database).latest(run.id).items()
+        },
         "evaluations": [
             evaluation_document(found) for found in Evaluations(database).of_run(run.id)
         ],

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from backend.training.contexts import read_prompts
 from backend.training.generation import Sampling, generate
 from backend.training.recorder import TokenTrace, Trace
 from backend.training.step import Trainer, training_step
@@ -76,41 +77,37 @@ def test_a_steps_traces_show_what_the_loss_saw(trainer: Trainer) -> None:
     assert len(traces_of_step(trainer, report, 1, rows=100)) == 3
 
 
+def greedy_answers(trainer: Trainer, role: str) -> list[str]:
+    """What the weights in place answer to the prompts of a role."""
+    tokenizer = trainer.model.tokenizer
+    prompts = getattr(read_prompts(tokenizer, ROWS, trainer.config.teacher), role)
+    return [tokenizer.decode(ids) for ids in generate(trainer.model, prompts, Sampling(8))]
+
+
 def test_watched_prompts_are_seen_through_both_roles(trainer: Trainer) -> None:
-    with trainer.model.base_weights():
-        before = training_free_answers(trainer, teacher=False)
     base = base_answers(trainer, ROWS)
-    assert base == before
-    seen = watch(trainer, ROWS, 5, base)
-    for trace, answer in zip(
-        seen.traces, training_free_answers(trainer, teacher=False), strict=True
-    ):
+    seen = watch(trainer, ROWS, 5, base).traces
+    for trace in seen:
         ids = trace.tokens.token_ids_T.tolist()
-        assert trace.completion == answer
         assert_side(trace.tokens, "student", plain_logits(trainer, trace.student_prompt, ids))
         assert trace.teacher_prompt is not None
         assert trace.demonstration in trace.teacher_prompt
         with trainer.teacher.in_place():
             assert_side(trace.tokens, "teacher", plain_logits(trainer, trace.teacher_prompt, ids))
         assert (trace.kind, trace.step) == ("watched", 5)
+
+
+def test_watched_prompts_are_answered_by_student_teacher_and_base(trainer: Trainer) -> None:
+    seen = watch(trainer, ROWS, 5, base_answers(trainer, ROWS)).traces
+    by_student = greedy_answers(trainer, "student")
     with trainer.teacher.in_place():
-        answers = training_free_answers(trainer, teacher=True)
-    assert [trace.teacher_answer for trace in seen.traces] == answers
-    assert [trace.base_answer for trace in seen.traces] == base
-    assert base != [trace.completion for trace in seen.traces]
-
-
-def training_free_answers(trainer: Trainer, *, teacher: bool) -> list[str]:
-    """Greedy answers with the weights in place, from texts of the prompts."""
-    tokenizer = trainer.model.tokenizer
-    traces = watch(trainer, ROWS, 0, ["", "", ""]).traces if teacher else None
-    prompts = [
-        tokenizer.encode(traces[i].teacher_prompt or "")
-        if traces
-        else tokenizer.prompt_ids(row.messages)
-        for i, row in enumerate(ROWS)
-    ]
-    return [tokenizer.decode(ids) for ids in generate(trainer.model, prompts, Sampling(8))]
+        by_teacher = greedy_answers(trainer, "teacher")
+    with trainer.model.base_weights():
+        by_base = greedy_answers(trainer, "student")
+    assert [trace.completion for trace in seen] == by_student
+    assert [trace.teacher_answer for trace in seen] == by_teacher
+    assert [trace.base_answer for trace in seen] == by_base
+    assert by_student != by_teacher != by_base != by_student
 
 
 def test_kl_to_base_is_that_of_the_students_answers(trainer: Trainer) -> None:
