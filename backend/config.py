@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -240,10 +241,14 @@ def validate(model: type[Model], document: Any, where: str) -> Model:
         raise _first_problem(error, where) from error
 
 
+# How pydantic names the branches of a union, which no user has written.
+_BRANCH = re.compile(r"function-|constrained-|literal\[|tuple\[|Schedule$|float$|int$|str$")
+
+
 def _first_problem(error: ValidationError, where: str) -> ConfigError:
     problems = error.errors(include_url=False)
     first = problems[0]
-    field = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    field = ".".join(str(part) for part in first["loc"] if not _BRANCH.match(str(part)))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         message, remedy = f'unknown setting "{field}"{more}', "correct its name or remove it"

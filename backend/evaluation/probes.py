@@ -113,10 +113,16 @@ class TaskProbe:
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
         rows = some(self.rows, limit, lambda row: row.id)
         prompts = [model.tokenizer.prompt_ids(student_messages(row)) for row in rows]
-        answers = answer(model, prompts, self.max_new_tokens)
-        return [self._item(row, text) for row, text in zip(rows, answers, strict=True)]
+        longest = model.context_length - self.max_new_tokens
+        fitting = [i for i, prompt in enumerate(prompts) if len(prompt) <= longest]
+        written = answer(model, [prompts[i] for i in fitting], self.max_new_tokens)
+        answers = dict(zip(fitting, written, strict=True))
+        return [self._item(row, answers.get(i)) for i, row in enumerate(rows)]
 
-    def _item(self, row: Demonstration, text: str) -> Item:
+    def _item(self, row: Demonstration, text: str | None) -> Item:
+        if text is None:
+            reason = "the prompt is too long for the model"
+            return Item(row.id, row.prompt, row.demonstration, "", 0.0, reason)
         judged = score(self.scorer, text, row)
         return Item(row.id, row.prompt, row.demonstration, text, judged.value, judged.reason)
 

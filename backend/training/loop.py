@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from backend.config import RunConfig
 from backend.data.demonstration import Demonstration
-from backend.errors import DataError, Fault, StopRequested
+from backend.errors import Fault, StopRequested
 from backend.models.language_model import LanguageModel
 from backend.training.checkpoints import (
     SavedCheckpoint,
@@ -25,25 +23,16 @@ from backend.training.checkpoints import (
     save_checkpoint,
     saved_checkpoint,
 )
-from backend.training.contexts import fits
 from backend.training.observations import observe
 from backend.training.optimizer import make_optimizer
 from backend.training.recorder import Recorder
-from backend.training.rollouts import longest_completion
+from backend.training.row_checks import Rows, fits_model, tell_of_rows, usable_rows
 from backend.training.step import StepReport, Trainer, training_step
 from backend.training.teacher import Teacher
 from backend.training.tracing import base_answers, traces_of_step, watch
 
 # Called with the number of finished steps, before the first, along the run, and after the last.
 Evaluate = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A task's two sides: what is trained on, and what never is."""
-
-    training: Sequence[Demonstration]
-    held_out: Sequence[Demonstration]
 
 
 def make_trainer(model: LanguageModel, config: RunConfig, start_from: Path | None) -> Trainer:
@@ -63,10 +52,11 @@ def train(
     Raises StopRequested, with a checkpoint left behind, when the user wants the run to end.
     """
     config = trainer.config
-    usable = usable_rows(trainer, rows, recorder)
+    usable = usable_rows(trainer, rows)
     done = resume(trainer, recorder, checkpoints)
     watched = _Watch(trainer, rows.held_out, recorder)
     if done == 0:
+        tell_of_rows(trainer, rows, usable, recorder)
         evaluate(0)
         watched.look(0)
     started, first = time.monotonic(), done
@@ -107,37 +97,6 @@ def batch_of_step(
     return batch
 
 
-def usable_rows(trainer: Trainer, rows: Rows, recorder: Recorder) -> list[Demonstration]:
-    """Training rows whose prompts fit; the rest are counted. Refuses held-out rows among them."""
-    held_out = {_prompt_key(row) for row in rows.held_out}
-    leaked = [row for row in rows.training if _prompt_key(row) in held_out]
-    if leaked:
-        raise DataError(
-            f"{len(leaked)} held-out prompts stand among the training rows (row {leaked[0].row})",
-            where="task",
-            remedy="add the task again so that it is split anew",
-        )
-    usable = [row for row in rows.training if _fits(trainer, row)]
-    skipped = len(rows.training) - len(usable)
-    if not usable:
-        raise DataError(
-            f"all {skipped} training rows are too long for {trainer.model.name}, which reads "
-            f"{trainer.model.context_length} tokens "
-            f"({longest_completion(trainer.config.rollout)} of them for the completion)",
-            where="task",
-            remedy="shorten the prompts, lower rollout.max_new_tokens, or choose another context",
-        )
-    if skipped:
-        recorder.event(
-            "rows_skipped",
-            f"{skipped} of {len(rows.training)} training rows are too long for the model "
-            "and are left out",
-            level="warning",
-            skipped=skipped,
-        )
-    return usable
-
-
 def resume(trainer: Trainer, recorder: Recorder, checkpoints: Path) -> int:
     """Loads the newest whole checkpoint, if any, and returns the steps it had done."""
     folder = newest_checkpoint(checkpoints)
@@ -149,17 +108,6 @@ def resume(trainer: Trainer, recorder: Recorder, checkpoints: Path) -> int:
     if done:
         recorder.event("resumed", f"resumed from the checkpoint of step {done}", step=done)
     return done
-
-
-def _fits(trainer: Trainer, row: Demonstration) -> bool:
-    """Whether the model can read both roles' prompts and the longest completion of the run."""
-    config = trainer.config
-    return fits(trainer.model.tokenizer, row, config.teacher, longest_completion(config.rollout))
-
-
-def _prompt_key(row: Demonstration) -> str:
-    text = "\x00".join(f"{turn.role}\x01{turn.content}" for turn in row.messages)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _due(every: int, done: int, steps: int) -> bool:
@@ -200,7 +148,7 @@ class _Watch:
     def __init__(
         self, trainer: Trainer, held_out: Sequence[Demonstration], recorder: Recorder
     ) -> None:
-        fitting = (row for row in held_out if _fits(trainer, row))
+        fitting = (row for row in held_out if fits_model(trainer, row))
         self._rows = list(itertools.islice(fitting, trainer.config.traces.watched))
         self._trainer, self._recorder = trainer, recorder
         self._base: list[str] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -173,19 +172,22 @@ def test_a_fault_of_ours_names_its_log(call: Call, with_task: str, home: Path) -
     assert "JSONDecodeError" in text
 
 
-@pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + b"x" * 500])
 def test_a_database_file_that_is_none_is_told_and_left_alone(
-    content: bytes, call: Call, with_task: str, home: Path
+    call: Call, with_task: str, home: Path
 ) -> None:
-    for name in ("lab.sqlite-wal", "lab.sqlite-shm"):
-        (home / name).unlink(missing_ok=True)
-    (home / "lab.sqlite").write_bytes(content)
-    refused = call("task", "show", with_task, "--json")
-    assert refused.code == 2
-    contract.check(contract.Refused, refused.document)
-    assert "cannot open the lab's database" in refused.err
-    assert refused.document["error"]["remedy"] == "run: sdlab doctor"
-    looked = json.loads(call("doctor", "--json").out)
-    (check,) = (check for check in looked["checks"] if check["name"] == "database")
+    for content in (b"no database" * 100, b"SQLite format 3\0" + b"x" * 500):
+        for name in ("lab.sqlite-wal", "lab.sqlite-shm"):
+            (home / name).unlink(missing_ok=True)
+        (home / "lab.sqlite").write_bytes(content)
+        refused = call("task", "show", with_task, "--json")
+        assert refused.code == 2
+        contract.check(contract.Refused, refused.document)
+        assert "cannot open the lab's database" in refused.err
+        assert refused.document["error"]["remedy"] == "run: sdlab doctor"
+        assert (home / "lab.sqlite").read_bytes() == content
+    looked = call("doctor", "--json")
+    assert looked.code == 1
+    (check,) = (check for check in looked.document["checks"] if check["name"] == "database")
     assert not check["ok"]
+    assert check["remedy"]
     assert (home / "lab.sqlite").read_bytes() == content

@@ -13,7 +13,8 @@ from backend.config import RunConfig
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import DataError, Fault, StopRequested
 from backend.training.checkpoints import newest_checkpoint
-from backend.training.loop import Rows, batch_of_step, train
+from backend.training.loop import batch_of_step, train
+from backend.training.row_checks import Rows
 from backend.training.step import Trainer
 from tests.recording import ListRecorder
 from tests.tiny_model import CONTEXT_LENGTH, build_model
@@ -171,7 +172,9 @@ def test_the_teachers_prompt_may_be_what_is_too_long(tiny_folder: Path, tmp_path
         config = tiny_config(method, steps=1, teacher__context="earlier-turn-twice")
         lab = Lab(tiny_folder, tmp_path / method, config)
         lab.train([row, *demonstrations(5)], [])
-        skipped[method] = [event.data.get("skipped") for event in lab.recorder.events]
+        skipped[method] = [
+            event.data["skipped"] for event in lab.recorder.events if event.kind == "rows_skipped"
+        ]
     assert skipped == {"sft": [], "sdft": [1]}
 
 
@@ -223,3 +226,27 @@ def test_a_loss_that_is_no_number_ends_the_run(tiny_folder: Path, tmp_path: Path
     with pytest.raises(Fault, match="the loss of step 1 is nan"):
         lab.train(demonstrations(10), [])
     assert lab.recorder.checkpoints == {}
+
+
+def kinds_of_events(lab: Lab) -> list[str]:
+    lab.train(demonstrations(5), [])
+    return [event.kind for event in lab.recorder.events]
+
+
+@pytest.mark.parametrize(("limit", "cut"), [(2, True), (64, False)])
+def test_demonstrations_beyond_the_limit_are_told(
+    limit: int, cut: bool, tiny_folder: Path, tmp_path: Path
+) -> None:
+    config = tiny_config("sft", steps=1, rollout__max_new_tokens=limit)
+    kinds = kinds_of_events(Lab(tiny_folder, tmp_path, config))
+    assert ("demonstrations_cut" in kinds) is cut
+
+
+@pytest.mark.parametrize(("skip", "told"), [(3, True), (0, False)])
+def test_a_skip_that_masks_short_answers_is_told(
+    skip: int, told: bool, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """The skip of 3 tokens is made for long answers."""
+    config = tiny_config("sdft", steps=1, token_weights__skip_first=skip)
+    kinds = kinds_of_events(Lab(tiny_folder, tmp_path, config))
+    assert ("skip_is_long" in kinds) is told

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from backend.training.loop import Rows, train
+from backend.training.loop import train
 from backend.training.observations import ARTEFACT_PHRASES, observe
 from backend.training.rollouts import Rollouts
+from backend.training.row_checks import Rows
 from backend.training.step import training_step
 from tests.recording import ListRecorder
 from tests.training.tiny_runs import (

@@ -14,8 +14,9 @@ import torch
 from backend.atomic import folder_manifest
 from backend.config import RunConfig
 from backend.errors import StopRequested
-from backend.training.loop import Rows, train
+from backend.training.loop import train
 from backend.training.recorder import TokenTrace, Trace
+from backend.training.row_checks import Rows
 from tests.recording import ListRecorder
 from tests.training.tiny_runs import demonstrations, tiny_config, tiny_trainer
 
@@ -125,7 +126,7 @@ def test_six_steps_equal_three_a_stop_and_three(
     parted.stop_after = None
     assert run(tiny_folder, tmp_path / "parted", config, parted) == [STEPS]
     assert parted.rewinds == [0, 3]
-    assert [event.kind for event in parted.events] == ["resumed"]
+    assert [event.kind for event in parted.events] == ["demonstrations_cut", "resumed"]
     assert_same_run(whole, parted, tmp_path / "parted")
 
 

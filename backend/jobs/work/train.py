@@ -14,8 +14,10 @@ from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.jobs.work.models import prepare_model
 from backend.jobs.work.probes import probe_finder, task_probe
 from backend.models.language_model import LanguageModel
-from backend.training.loop import Rows, make_trainer
+from backend.training.checkpoints import verify_checkpoint
+from backend.training.loop import make_trainer
 from backend.training.loop import train as train_loop
+from backend.training.row_checks import Rows
 from storage.artifacts import Artifacts
 from storage.runs import Runs
 
@@ -115,4 +117,6 @@ def _start_folder(job: JobContext, config: RunConfig) -> Path | None:
             where="start_from",
             remedy="name a run that has trained at least to its first checkpoint",
         )
-    return checkpoint_folder(job.settings, checkpoint)
+    folder = checkpoint_folder(job.settings, checkpoint)
+    verify_checkpoint(folder)
+    return folder

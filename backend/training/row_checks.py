@@ -1,0 +1,101 @@
+"""Which rows of a task a run can use, and what it says of the rest before the first step."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from backend.data.demonstration import Demonstration
+from backend.errors import DataError
+from backend.training.contexts import fits
+from backend.training.recorder import Recorder
+from backend.training.rollouts import longest_completion
+from backend.training.step import Trainer
+
+# Of the median demonstration: a longer skip masks the skill itself.
+LONGEST_SKIP: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A task's two sides: what is trained on, and what never is."""
+
+    training: Sequence[Demonstration]
+    held_out: Sequence[Demonstration]
+
+
+def usable_rows(trainer: Trainer, rows: Rows) -> list[Demonstration]:
+    """Training rows whose prompts fit; not cut. Refuses held-out rows among them."""
+    held_out = {_prompt_key(row) for row in rows.held_out}
+    leaked = [row for row in rows.training if _prompt_key(row) in held_out]
+    if leaked:
+        raise DataError(
+            f"{len(leaked)} held-out prompts stand among the training rows (row {leaked[0].row})",
+            where="task",
+            remedy="add the task again so that it is split anew",
+        )
+    usable = [row for row in rows.training if fits_model(trainer, row)]
+    skipped = len(rows.training) - len(usable)
+    if not usable:
+        raise DataError(
+            f"all {skipped} training rows are too long for {trainer.model.name}, which reads "
+            f"{trainer.model.context_length} tokens "
+            f"({longest_completion(trainer.config.rollout)} of them for the completion)",
+            where="task",
+            remedy="shorten the prompts, lower rollout.max_new_tokens, or choose another context",
+        )
+    return usable
+
+
+def tell_of_rows(
+    trainer: Trainer, rows: Rows, usable: Sequence[Demonstration], recorder: Recorder
+) -> None:
+    """Events for rows left out, demonstrations cut, and a skip that masks the skill."""
+    skipped = len(rows.training) - len(usable)
+    if skipped:
+        recorder.event(
+            "rows_skipped",
+            f"{skipped} of {len(rows.training)} training rows are too long for the model "
+            "and are left out",
+            level="warning",
+            skipped=skipped,
+        )
+    _tell_of_answers(trainer, usable, recorder)
+
+
+def fits_model(trainer: Trainer, row: Demonstration) -> bool:
+    """Whether the model can read both roles' prompts and the longest completion of the run."""
+    config = trainer.config
+    return fits(trainer.model.tokenizer, row, config.teacher, longest_completion(config.rollout))
+
+
+def _tell_of_answers(trainer: Trainer, rows: Sequence[Demonstration], recorder: Recorder) -> None:
+    """Says where demonstrations are cut at the limit, or short beside the tokens skipped."""
+    config, tokenizer = trainer.config, trainer.model.tokenizer
+    lengths = [len(tokenizer.encode(row.demonstration)) + 1 for row in rows]
+    limit = longest_completion(config.rollout)
+    cut = sum(length > limit for length in lengths)
+    if cut and "demonstration" in config.rollout.source:
+        recorder.event(
+            "demonstrations_cut",
+            f"{cut} of {len(rows)} demonstrations are longer than rollout.max_new_tokens ({limit}) "
+            "and are cut without their end: raise it",
+            level="warning",
+            cut=cut,
+        )
+    skip, median = config.token_weights.skip_first, statistics.median(lengths)
+    if skip > LONGEST_SKIP * median:
+        recorder.event(
+            "skip_is_long",
+            f"token_weights.skip_first leaves out {skip} tokens of answers whose median is "
+            f"{median:.0f}: where answers are short this masks the skill itself; set it to 0",
+            level="warning",
+        )
+
+
+def _prompt_key(row: Demonstration) -> str:
+    text = "\x00".join(f"{turn.role}\x01{turn.content}" for turn in row.messages)
+    return hashlib.sha256(text.encode()).hexdigest()

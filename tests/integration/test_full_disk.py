@@ -1,0 +1,122 @@
+"""A disk that is full: told in words, nothing stored by halves, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from app.cli import main
+from tests.cli import contract
+from tests.cli.command import Outcome, environment
+from tests.integration.small_disks import SmallDisk, small_disk
+from tests.lab.tiny_tasks import rows, write_rows
+
+MIB = 1 << 20
+
+
+def contents(home: Path) -> tuple[list[Any], list[Any]]:
+    """The stored tasks and the lab's files; the database must be whole."""
+    with closing(sqlite3.connect(home / "lab.sqlite")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        tables = ("tasks", "task_versions", "task_rows", "artifacts")
+        stored = [database.execute(f"SELECT * FROM {name}").fetchall() for name in tables]
+    files = [path for path in home.rglob("*") if path.is_file() and "lab.sqlite" not in path.name]
+    return stored, sorted(files)
+
+
+@pytest.fixture
+def database_limit() -> Iterator[None]:
+    """Databases of at most 400 KiB: SQLite's own limit gives the very error of a full disk."""
+
+    def limit(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA max_page_count = 100")
+
+    event.listen(Engine, "connect", limit)
+    yield
+    event.remove(Engine, "connect", limit)
+
+
+def add(disk: SmallDisk, file: Path, name: str) -> Outcome:
+    return disk.command("task", "add", file, "--name", name)
+
+
+def test_adding_a_task_to_a_full_disk_leaves_the_lab_as_it_was(tmp_path: Path) -> None:
+    small = write_rows(tmp_path / "small.jsonl", rows(6))
+    large = tmp_path / "large.jsonl"
+    line = json.dumps({"prompt": "question {}", "answer": "light " * 100})
+    large.write_text("".join(line.replace("{}", str(i)) + "\n" for i in range(6000)))
+    assert large.stat().st_size > 2 * MIB
+    with small_disk(tmp_path / "disk", 2 * MIB) as disk:
+        add(disk, small, "lights").done()
+        before = contents(disk.command.home)
+        refused = add(disk, large, "large")
+        assert refused.code == 2, refused.err
+        contract.check(contract.Refused, refused.document)
+        assert refused.document["error"]["code"] == "disk_full"
+        assert "the disk is full" in refused.err
+        assert refused.err.count("\n") == 1
+        assert contents(disk.command.home) == before
+        room = disk.with_room()
+        assert room("task", "add", large, "--name", "large").done()["rows"]["training"] == 4800
+        assert [task["name"] for task in room("task", "list").done()] == ["large", "lights"]
+
+
+def test_a_database_that_cannot_grow_takes_no_half_task(
+    database_limit: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The file is kept before the rows are stored, and must go again."""
+    home = tmp_path / "home"
+    for name, value in environment(home).items():
+        monkeypatch.setenv(name, value)
+    few, many = (write_rows(tmp_path / f"{n}.jsonl", rows(n)) for n in (6, 4000))
+    assert main(["task", "add", str(few), "--name", "few"]) == 0
+    before = contents(home)
+    capsys.readouterr()
+    assert main(["task", "add", str(many), "--name", "many", "--json"]) == 2
+    refused = contract.one_document(capsys.readouterr().out)
+    contract.check(contract.Refused, refused)
+    assert refused["error"]["code"] == "disk_full"
+    assert contents(home) == before
+
+
+def test_a_disk_that_fills_up_at_a_checkpoint_loses_nothing(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """Adapters of rank 256: a checkpoint takes 5 MiB and its largest file 2.4 MiB."""
+    file = write_rows(tmp_path / "rows.jsonl", rows(8))
+    settings = ("steps=3", "batch_size=2", "checkpoint_every=2", "adapter.rank=256",
+                "evaluate.probes=[task]", "evaluate.max_new_tokens=4", "traces.every=1",
+                "traces.watched=0", "traces.sampled=1")  # fmt: skip
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    with small_disk(tmp_path / "disk", 2 * MIB) as disk:
+        add(disk, file, "lights").done()
+        failed = disk.command("train", "--task", "lights", "--method", "sft", "--model",
+                              tiny_folder, *chosen, "--wait")  # fmt: skip
+        assert failed.code == 1
+        run = failed.document
+        contract.check(contract.Run, run)
+        assert run["state"] == "failed"
+        said = run["error"]["message"]
+        assert "disk is full" in said or "No space left" in said or "File too large" in said
+        assert "sdlab resume" in run["error"]["remedy"]
+        assert run["checkpoints"] == run["artifacts"] == []
+        assert run["progress"]["step"] == 2, "what was told before the failure is stored"
+        home = disk.command.home
+        contents(home)
+        left = [path for path in (home / "runs").rglob("*") if path.name != "worker.log"]
+        assert [path for path in left if path.is_file()] == []
+        assert [task["name"] for task in disk.command("task", "list").done()] == ["lights"]
+        run = disk.with_room()("resume", run["id"], "--wait").done()
+        assert (run["state"], run["attempt"], run["error"]) == ("done", 2, None)
+        assert [point["step"] for point in run["checkpoints"]] == [2, 3]
