@@ -46,20 +46,19 @@ FULL: Final = _plan(
     "The demo teaches SmolLM2-135M-Instruct to label support tickets, by supervised fine-tuning "
     "(SFT) at two learning rates and by self-distillation (SDFT), and measures what each run "
     "learned and forgot.",
-    {"context": "auto", "limit": 16, "max_new_tokens": 24},
+    {"context": "auto", "limit": 12, "max_new_tokens": 24},
     {
         "steps": 40,
         "evaluate": {
             "every": 10,
             "along": ["task", "prior:facts"],
-            "along_limit": 32,
-            "limit": 64,
-            "other_limit": 16,
+            "along_limit": 24,
+            "limit": 128,
+            "other_limit": 8,
             "max_new_tokens": 24,
-            "premise": False,
             "probes": ["task", *(f"task:{name}" for name in OTHERS), *PRIOR],
         },
-        "traces": {"every": 20, "watched": 4, "sampled": 4},
+        "traces": {"every": 20, "watched": 3, "sampled": 4},
         "checkpoint_every": 10,
     },
 )

@@ -17,13 +17,14 @@ from backend.evaluation.likelihood import choice_logprobs
 from backend.evaluation.scorers import score, strip_thinking
 from backend.models.language_model import LanguageModel
 from backend.text.contexts import student_messages
+from backend.training.divergence import token_kls
 from backend.training.generation import Sampling, generate
 from backend.training.packing import completion_hidden, pack
 from backend.training.recorder import Evaluation, Item
-from backend.training.tracing import mean_kl
 
 Row = TypeVar("Row")
 BATCH_ROWS: Final = 32
+KL_ROWS: Final = 8
 # Raised when scoring changes, so that stored evaluations of base models are not reused.
 SCORING: Final = 1
 
@@ -202,16 +203,12 @@ class KlProbe:
         prompts = [_user(model, row["prompt"]) for row in rows]
         with model.base_weights():
             texts = self._answers(model, rows, prompts)
-        items = []
-        for row, prompt, text in zip(rows, prompts, texts, strict=True):
-            ids = model.tokenizer.encode(text) or [model.tokenizer.end_id]
-            batch = pack([prompt], [ids], model.tokenizer.pad_id, model.compute.device)
-            student_NH = completion_hidden(model, batch)
-            with model.base_weights():
-                base_NH = completion_hidden(model, batch)
-            nats = mean_kl(model.head, base_NH, student_NH)
-            items.append(Item(row["id"], row["prompt"], "", text, nats, f"{len(ids)} tokens"))
-        return items
+        ids = [model.tokenizer.encode(text) or [model.tokenizer.end_id] for text in texts]
+        nats = _kls_to_base(model, prompts, ids)
+        return [
+            Item(row["id"], row["prompt"], "", text, kl, f"{len(written)} tokens")
+            for row, text, kl, written in zip(rows, texts, nats, ids, strict=True)
+        ]
 
     def _answers(
         self, model: LanguageModel, rows: Sequence[Mapping[str, Any]], prompts: list[list[int]]
@@ -220,6 +217,22 @@ class KlProbe:
         if all(text is not None for text in known):
             return [text for text in known if text is not None]
         return answer(model, prompts, self.max_new_tokens)
+
+
+def _kls_to_base(
+    model: LanguageModel, prompts: list[list[int]], answers: list[list[int]]
+) -> list[float]:
+    """Mean KL(base || student) a token, in nats, of each answer."""
+    means: list[float] = []
+    for start in range(0, len(prompts), KL_ROWS):
+        span = slice(start, start + KL_ROWS)
+        batch = pack(prompts[span], answers[span], model.tokenizer.pad_id, model.compute.device)
+        student_NH = completion_hidden(model, batch)
+        with model.base_weights():
+            base_NH = completion_hidden(model, batch)
+        kl_BT = batch.scatter(token_kls(model.head, base_NH, student_NH))
+        means += (kl_BT.sum(1) / batch.completion_mask_BT.sum(1)).tolist()
+    return means
 
 
 def answer(model: LanguageModel, prompts: list[list[int]], max_new_tokens: int) -> list[str]:

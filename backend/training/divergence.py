@@ -174,3 +174,18 @@ def token_logprobs(
         for s in range(0, len(token_ids_N), chunk_tokens)
     ]
     return torch.cat(parts) if parts else torch.zeros(0, device=hidden_NH.device)
+
+
+@torch.no_grad()
+def token_kls(
+    head: Callable[[Tensor], Tensor],
+    of_NH: Tensor,
+    from_NH: Tensor,
+    chunk_tokens: int = CHUNK_TOKENS,
+) -> Tensor:
+    """KL(of || from) [N] in nats between two sets of weights on the same tokens."""
+    parts = []
+    for start in range(0, len(of_NH), chunk_tokens):
+        span = slice(start, start + chunk_tokens)
+        parts.append(_kl(log_softmax(head(of_NH[span]), -1), log_softmax(head(from_NH[span]), -1)))
+    return torch.cat(parts) if parts else torch.zeros(0, device=of_NH.device)

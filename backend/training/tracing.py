@@ -13,7 +13,7 @@ from torch.nn.functional import log_softmax
 
 from backend.data.demonstration import Demonstration
 from backend.training.contexts import Prompts, read_prompts
-from backend.training.divergence import CHUNK_TOKENS, DIVERGENCES, compare
+from backend.training.divergence import CHUNK_TOKENS, compare, token_kls
 from backend.training.generation import Sampling, generate
 from backend.training.packing import Batch, completion_hidden, pack
 from backend.training.recorder import TokenTrace, Trace
@@ -97,7 +97,7 @@ def watch(
                teacher_answer=answers[i], base_answer=base_answers[i])
         for i, row in enumerate(rows)
     ]  # fmt: skip
-    return Watched(traces, mean_kl(model.head, student_NH, base_NH))
+    return Watched(traces, float(token_kls(model.head, student_NH, base_NH).mean()))
 
 
 def base_answers(trainer: Trainer, rows: Sequence[Demonstration]) -> list[str]:
@@ -108,17 +108,6 @@ def base_answers(trainer: Trainer, rows: Sequence[Demonstration]) -> list[str]:
         return _answers(
             trainer, prompts.student, Sampling(longest_completion(trainer.config.rollout))
         )
-
-
-@torch.no_grad()
-def mean_kl(head: Any, of_NH: Tensor, from_NH: Tensor) -> float:
-    """Mean over N tokens of KL(of || from) in nats, a chunk of logits at a time."""
-    total, empty = 0.0, torch.zeros(0, dtype=torch.long)
-    for start in range(0, len(of_NH), CHUNK_TOKENS):
-        span = slice(start, start + CHUNK_TOKENS)
-        of, from_ = log_softmax(head(of_NH[span]), -1), log_softmax(head(from_NH[span]), -1)
-        total += float(DIVERGENCES["reverse_kl"](of, from_, empty, 0.5).sum())
-    return total / max(1, len(of_NH))
 
 
 def _answers(trainer: Trainer, prompts: list[list[int]], sampling: Sampling) -> list[str]:
