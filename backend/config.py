@@ -143,6 +143,7 @@ class EvaluateConfig(Frozen):
     probes: tuple[str, ...] = ("task", "prior")
     limit: int = Field(0, ge=0, description="items a probe before and after; 0: all")
     other_limit: int = Field(0, ge=0, description="rows of other tasks; 0: as limit")
+    facts_limit: int = Field(0, ge=0, description="of prior:facts, which writes no answers; 0: all")
     along: tuple[str, ...] = Field(
         ("task", "prior:facts"), description="which of the probes are scored along the run"
     )

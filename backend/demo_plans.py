@@ -27,6 +27,7 @@ def _plan(
     introduction: str,
     premise: Mapping[str, Any],
     shared: Mapping[str, Any],
+    demonstration_share: Any,
     caveat: str = "",
 ) -> Plan:
     common = {"task": TASK, "model": DEFAULT_MODEL, "seed": 0, "batch_size": 8, **shared}
@@ -36,7 +37,12 @@ def _plan(
         (
             {**common, "method": "sft/small-model", "name": "sft careful"},
             {**common, "method": "sft/careless", "name": "sft careless"},
-            {**common, "method": "sdft/small-model", "name": "sdft"},
+            {
+                **common,
+                "method": "sdft/small-model",
+                "name": "sdft",
+                "rollout": {"source": {"demonstration": demonstration_share, "student": "rest"}},
+            },
         ),
         caveat,
     )
@@ -52,15 +58,16 @@ FULL: Final = _plan(
         "evaluate": {
             "every": 10,
             "along": ["task", "prior:facts"],
-            "along_limit": 24,
-            "limit": 128,
+            "along_limit": 32,
+            "limit": 64,
             "other_limit": 8,
-            "max_new_tokens": 24,
+            "max_new_tokens": 36,
             "probes": ["task", *(f"task:{name}" for name in OTHERS), *PRIOR],
         },
         "traces": {"every": 20, "watched": 3, "sampled": 4},
         "checkpoint_every": 10,
     },
+    {"from": 1, "to": 0, "over": 40},
 )
 
 QUICK: Final = _plan(
@@ -71,6 +78,7 @@ QUICK: Final = _plan(
         "evaluate": {
             "every": 0,
             "limit": 8,
+            "facts_limit": 32,
             "max_new_tokens": 20,
             "premise": False,
             "probes": ["task", "prior:facts"],
@@ -78,5 +86,6 @@ QUICK: Final = _plan(
         "traces": {"every": 3, "watched": 2, "sampled": 2},
         "checkpoint_every": 3,
     },
+    0.5,
     "This was the quick demo: it shows the loop, not the effect. For that, run: sdlab demo",
 )

@@ -57,8 +57,11 @@ class Suite:
             probe = self._probe(name, model)
             if probe.name in wholes:
                 continue
-            is_other = probe.name.startswith("task:") and probe.name != own
-            limit = (limits.other_limit or limits.limit) if is_other else limits.limit
+            limit = limits.limit
+            if probe.name == "prior:facts":
+                limit = limits.facts_limit
+            elif probe.name.startswith("task:") and probe.name != own:
+                limit = limits.other_limit or limits.limit
             score = self._score_of_base if is_base else evaluate
             whole = score(probe, model, limit)
             self._recorder.evaluation(step, whole)

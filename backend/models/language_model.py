@@ -115,8 +115,8 @@ class LanguageModel:
     def merged(self) -> Iterator[None]:
         """The adapter as it stands, folded into the base weights while the block only reads.
 
-        Thin matrices dominate writing token by token: SmolLM2-135M takes 142 instead of 190 ms a
-        token for 8 rows so. The base weights are put back as they were, bit for bit. Nothing
+        Writing 16 answers of 16 tokens took SmolLM2-135M 7 to 10 % less CPU time so, folding and
+        restoring included. The base weights are put back as they were, bit for bit. Nothing
         changes where the adapter is switched off, nor in half precision: bf16 base weights are too
         coarse to hold what an adapter adds.
         """

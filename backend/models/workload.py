@@ -135,8 +135,12 @@ def _share(share: Share, step: int) -> float:
 def _occasions(config: RunConfig, name: str) -> list[tuple[int, float]]:
     """(limit of items, how often) for the ends of a run and for the points of its curve between."""
     limits = config.evaluate
-    is_other = name.startswith("task:")
-    occasions = [(limits.other_limit or limits.limit if is_other else limits.limit, 2.0)]
+    limit = limits.limit
+    if name == "prior:facts":
+        limit = limits.facts_limit
+    elif name.startswith("task:"):
+        limit = limits.other_limit or limits.limit
+    occasions = [(limit, 2.0)]
     if limits.every and name in limits.along:
         occasions.append((limits.along_limit, (config.steps - 1) // limits.every))
     return occasions

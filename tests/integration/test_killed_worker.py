@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.cli import main
 from backend.atomic import file_sha256
 from backend.jobs.work.context import run_folder
 from storage.models import Metric, Run
 from storage.runs import Runs
 from storage.traces import Traces
 from tests.cli import contract
+from tests.cli.command import environment
 from tests.cli.contract import one_document
 from tests.integration.conftest import BATCH, STEPS, Loop, train_options
 
@@ -56,6 +58,7 @@ def wait_for_step(loop: Loop, name: str, step: int) -> Run:
         for run in Runs(loop.lab.database).find(name):
             if run.step >= step and ("loss", step) in metric_points(loop, run.id):
                 return run
+            assert run.ended_at is None, run.error
         time.sleep(0.01)
     raise AssertionError(f"{name} did not reach step {step} within {DEADLINE_S} s")
 
@@ -121,19 +124,27 @@ def test_a_killed_workers_traces_are_those_of_an_uninterrupted_run(loop: Loop) -
 
 
 def test_a_stopped_run_leaves_an_adapter_and_goes_on_when_resumed(
-    loop: Loop, start: Start, tiny_folder: Path, tmp_path: Path
+    loop: Loop,
+    start: Start,
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = ("steps=150", "checkpoint_every=150", "evaluate.every=0", "evaluate.premise=false",
+    settings = ("steps=80", "checkpoint_every=80", "evaluate.every=0", "evaluate.premise=false",
                 "evaluate.probes=[task]", "traces.watched=0", "traces.sampled=1")  # fmt: skip
     process = start("train", *train_options(tiny_folder, *settings), "--name", "stopped")
     run_id = wait_for_step(loop, "stopped", 2).id
-    asked = loop.command("stop", run_id).done()
-    contract.check(contract.Run, asked)
+    for name, value in environment(loop.command.home).items():
+        monkeypatch.setenv(name, value)
+    # In this process, as a command of its own takes longer to start than the run to end.
+    assert main(["stop", run_id, "--json"]) == 0
+    contract.check(contract.Run, one_document(capsys.readouterr().out))
     stopped = end_of(process)
     contract.check(contract.Run, stopped)
     assert (stopped["state"], stopped["error"]) == ("cancelled", None)
     (checkpoint,) = stopped["checkpoints"]
-    assert 2 <= checkpoint["step"] == stopped["progress"]["step"] < 150
+    assert 2 <= checkpoint["step"] == stopped["progress"]["step"] < 80
     (adapter,) = stopped["artifacts"]
     file = run_folder(loop.lab.settings, run_id) / "adapter.zip"
     assert file_sha256(file) == adapter["sha256"]
@@ -142,10 +153,10 @@ def test_a_stopped_run_leaves_an_adapter_and_goes_on_when_resumed(
 
     run = end_of(start("resume", run_id))
     contract.check(contract.Run, run)
-    assert (run["state"], run["attempt"], run["progress"]["step"]) == ("done", 2, 150)
-    assert [point["step"] for point in run["checkpoints"]] == [checkpoint["step"], 150]
+    assert (run["state"], run["attempt"], run["progress"]["step"]) == ("done", 2, 80)
+    assert [point["step"] for point in run["checkpoints"]] == [checkpoint["step"], 80]
     losses = [step for key, step in metric_points(loop, run_id) if key == "loss"]
-    assert sorted(losses) == list(range(1, 151))
+    assert sorted(losses) == list(range(1, 81))
     (newer,) = run["artifacts"]
     assert newer["id"] == adapter["id"]
     assert newer["sha256"] != adapter["sha256"]

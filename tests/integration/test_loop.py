@@ -18,6 +18,7 @@ from storage.traces import Traces
 from tests.cli import contract
 from tests.integration.conftest import BATCH, CANARY, STEPS, Loop
 from tests.integration.plain_peft import plain_logits
+from tests.lab.tiny_tasks import write_rows
 from tests.tiny_model import load_tiny
 from tests.training.tiny_runs import logits_of
 
@@ -227,3 +228,21 @@ def test_an_export_never_replaces_what_is_there(loop: Loop, target: str, tmp_pat
     contract.check(contract.Refused, refused.document)
     kept = place / "mine.txt" if target == "full" else place
     assert kept.read_text() == "keep"
+
+
+def test_prompts_longer_than_the_context_end_the_run_with_the_reason(
+    loop: Loop, tiny_folder: Path, tmp_path: Path
+) -> None:
+    long = [{"prompt": f"{i} " + "on the light " * 400, "answer": "x"} for i in range(4)]
+    file = write_rows(tmp_path / "long.jsonl", long)
+    loop.command("task", "add", file, "--name", "long").done()
+    ended = loop.command("train", "--task", "long", "--method", "sft", "--model", tiny_folder,
+                         "--steps", 1, "--wait")  # fmt: skip
+    assert ended.code == 1
+    contract.check(contract.Run, ended.document)
+    assert ended.document["state"] == "failed"
+    assert ended.document["error"]["code"] == "bad_data"
+    assert "training rows are too long" in ended.document["error"]["message"]
+    plain = loop.command.start("show", ended.document["id"])
+    out, err = plain.communicate()
+    assert f"error: {ended.document['error']['message']}" in out, err

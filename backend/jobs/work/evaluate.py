@@ -27,7 +27,7 @@ def evaluate(job: JobContext) -> None:
         probe_finder(job.database, config.max_new_tokens),
         job.recorder,
     )
-    limits = EvaluateConfig(limit=config.limit)
+    limits = EvaluateConfig(limit=config.limit, facts_limit=config.limit)
     suite.measure(model, step, limits, is_base=config.run is None)
     job.recorder.progress(1, 1, 0.0, "done")
 
