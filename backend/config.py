@@ -181,6 +181,7 @@ class RunConfig(Frozen):
     evaluate: EvaluateConfig = EvaluateConfig()
     traces: TracesConfig = TracesConfig()
     checkpoint_every: int = Field(20, ge=1)
+    stop_when: tuple[()] = ()
     start_from: str | None = Field(None, description="run whose adapter this one continues")
 
     def as_document(self) -> dict[str, Any]:

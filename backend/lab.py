@@ -8,11 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backend.atomic import new_file
 from backend.config import EvaluationConfig, PremiseConfig, RunConfig, Settings, validate
 from backend.data.mapping import parse_overrides
 from backend.data.split import parse_held_out
-from backend.data.writing import to_jsonl
 from backend.errors import ConfigError, NotFound, StateError
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
@@ -33,11 +31,12 @@ from backend.jobs.tasks import (
     NewTask,
     add_bundled_tasks,
     add_task,
-    demonstrations,
+    export_task,
     find_task,
+    pinned_name,
 )
 from backend.jobs.trace_documents import trace_documents
-from backend.methods import method_of, resolve
+from backend.methods import matched_baseline, method_of, resolve
 from storage.database import Database
 from storage.models import Run, new_id
 from storage.runs import Runs
@@ -108,38 +107,28 @@ class Lab:
 
     def export_task(self, name: str, target: Path) -> Document:
         """Writes a task's rows, training rows first, as JSONL."""
-        stored = find_task(self.database, name)
-        rows = [
-            row
-            for part in ("training", "held_out")
-            for row in demonstrations(self.database, stored.version.id, part)
-        ]
-        with new_file(target) as partial, partial.open("w", encoding="utf-8") as handle:
-            handle.writelines(to_jsonl(rows))
-        return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
+        return export_task(self.database, name, target)
 
     def configure(
         self, document: Mapping[str, Any], *, baseline: str | None = None
     ) -> list[RunConfig]:
         """The checked configuration, and its baseline's: the same but for the method's choices.
 
-        Raises ConfigError, NotFound and ModelError before anything is queued.
+        The task's version and the model's folder are pinned, so that a worker finds what was
+        checked. Raises ConfigError, NotFound and ModelError before anything is queued.
         """
         config = resolve(document)
-        # A relative folder means the same to the worker, which runs elsewhere.
-        model = find_model(config.model, self.settings)
-        config = config.model_copy(update={"model": model})
-        configs = [config]
+        pinned: dict[str, Any] = {
+            "model": find_model(config.model, self.settings),
+            "task": pinned_name(find_task(self.database, config.task)),
+        }
+        if config.start_from is not None:
+            pinned["start_from"] = self._run(config.start_from).id
+        configs = [config.model_copy(update=pinned)]
         if baseline is not None:
-            own = ("rollout", "teacher", "divergence", "token_weights", "optimizer", "name")
-            shared = {key: value for key, value in document.items() if key not in own}
-            shared["model"] = model
-            configs.append(resolve({**shared, "method": baseline}))
+            configs.append(matched_baseline(configs[0], baseline))
         for each in configs:
             check_run(self.database, self.settings, each)
-        if config.start_from is not None:
-            source = self._run(config.start_from)
-            configs = [c.model_copy(update={"start_from": source.id}) for c in configs]
         return configs
 
     def estimate(self, config: RunConfig, *, forced: bool = False) -> Document:
@@ -155,7 +144,7 @@ class Lab:
         return self._enqueue(
             *(
                 Run(
-                    name=config.name or f"{config.task} · {method_of(config)}",
+                    name=config.name or f"{config.task.split('@')[0]} · {method_of(config)}",
                     kind="train",
                     config=config.as_document(),
                     method=config.method,
@@ -174,11 +163,12 @@ class Lab:
         check_premise_context(config.context)
         model = find_model(config.model, self.settings)
         stored = find_task(self.database, config.task)
+        pinned = {"model": model, "task": pinned_name(stored)}
         return self._enqueue(
             Run(
-                name=f"{config.task} · premise",
+                name=f"{stored.task.name} · premise",
                 kind="premise",
-                config=config.model_copy(update={"model": model}).model_dump(mode="json"),
+                config=config.model_copy(update=pinned).model_dump(mode="json"),
                 task_version_id=stored.version.id,
                 model=model,
                 total_steps=1,
@@ -264,10 +254,11 @@ class Lab:
                     told(run)
             return all(run.state in ENDED for run in found)
 
-        try:
-            self.supervise("sdlab --wait", ended)
-        except StateError:
-            while not ended():
+        while not ended():
+            # Another process may supervise the lab now and end before these jobs do.
+            try:
+                self.supervise("sdlab --wait", ended)
+            except StateError:
                 time.sleep(1.0)
         return [self.run(run_id) for run_id in ids]
 

@@ -146,6 +146,28 @@ def resolve(document: Mapping[str, Any], where: str = "configuration") -> RunCon
     return config
 
 
+# What makes a method: a baseline takes its own preset's choices here, and all else from the run.
+_METHOD_GROUPS: Final = ("rollout", "teacher", "divergence", "token_weights")
+
+
+def matched_baseline(config: RunConfig, method: str) -> RunConfig:
+    """The run to compare ``config`` with: ``method``'s choices and rate, all else equal.
+
+    Rows, order, seed, steps, batch, adapter, schedule, clipping, evaluation and traces are the
+    run's own. Raises ConfigError for an unknown method.
+    """
+    shared = {
+        key: value
+        for key, value in config.as_document().items()
+        if key not in (*_METHOD_GROUPS, "name", "method")
+    }
+    choices = PRESETS[preset_name(method)].choices
+    rate = choices.get("optimizer.learning_rate")
+    if rate is not None:
+        shared["optimizer"] = {**shared["optimizer"], "learning_rate": rate.value}
+    return resolve({**shared, "method": method})
+
+
 def set_dotted(document: dict[str, Any], key: str, value: Any) -> None:
     """Puts ``value`` at the dotted ``key`` of a nested mapping."""
     *parents, leaf = key.split(".")

@@ -16,6 +16,7 @@ from backend.methods import (
     check,
     differences,
     flat,
+    matched_baseline,
     method_of,
     preset_name,
     resolve,
@@ -205,3 +206,17 @@ def test_a_setting_below_a_value_is_refused() -> None:
     settings: dict[str, Any] = {"steps": 3}
     with pytest.raises(ConfigError, match='"steps" is a value, not a group of settings'):
         set_dotted(settings, "steps.over", 3)
+
+
+def test_a_matched_baseline_differs_only_in_what_makes_its_method() -> None:
+    config = resolve(
+        {"task": "t", "method": "sdft/paper", "steps": 7, "optimizer": {"weight_decay": 0.1}}
+    )
+    baseline = matched_baseline(config, "sft")
+    ours, theirs = flat(config.as_document()), flat(baseline.as_document())
+    different = {key for key in ours | theirs if ours.get(key) != theirs.get(key)}
+    groups = {key.split(".")[0] for key in different}
+    assert groups <= {"method", "rollout", "teacher", "divergence", "token_weights", "optimizer"}
+    assert {key for key in different if key.startswith("optimizer")} <= {"optimizer.learning_rate"}
+    assert (baseline.batch_size, baseline.steps) == (config.batch_size, 7)
+    assert baseline.optimizer.weight_decay == 0.1

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SdlabError as error:
         return show_error(error, as_json)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; runs that were queued stay in the lab", err=True)
+        click.echo("no longer waiting; runs go on, see: sdlab runs (and sdlab stop RUN)", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

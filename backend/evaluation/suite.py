@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.bundled import material_path
 from backend.config import EvaluateConfig
-from backend.errors import ConfigError
+from backend.errors import ConfigError, StopRequested
 from backend.evaluation.probe_names import expand
 from backend.evaluation.probes import (
     ChoiceProbe,
@@ -57,6 +57,7 @@ class Suite:
             probe = self._probe(name, model)
             if probe.name in wholes:
                 continue
+            self._heed_stop()
             limit = limits.limit
             if probe.name == "prior:facts":
                 limit = limits.facts_limit
@@ -75,9 +76,15 @@ class Suite:
         made = []
         for name in self._names:
             if name in expand(limits.along):
+                self._heed_stop()
                 made.append(evaluate(self._probe(name, model), model, limits.along_limit))
                 self._recorder.evaluation(step, made[-1], subset=True)
         return made
+
+    def _heed_stop(self) -> None:
+        """A wish to stop does not wait for probes that are still to come."""
+        if self._recorder.stop_requested():
+            raise StopRequested("stopped while evaluating")
 
     def _score_of_base(self, probe: Probe, model: LanguageModel, limit: int) -> Evaluation:
         mark = fingerprint(probe, model, limit)

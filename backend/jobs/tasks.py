@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from backend.atomic import file_sha256, new_file
 from backend.bundled import TASKS, material_path
@@ -15,7 +15,8 @@ from backend.config import Settings
 from backend.data.demonstration import Demonstration
 from backend.data.load import Loaded, load_demonstrations
 from backend.data.report import Report
-from backend.errors import DataError, NotFound
+from backend.data.writing import to_jsonl
+from backend.errors import DataError, NotFound, StateError
 from backend.evaluation.scorers import SCORERS
 from storage.database import Database
 from storage.models import Artifact, Task, TaskVersion
@@ -123,10 +124,31 @@ def find_task(database: Database, name: str) -> StoredTask:
     return StoredTask(task, version)
 
 
+def pinned_name(stored: StoredTask) -> str:
+    """The name that goes on meaning this version: ``home-commands@2``."""
+    return f"{stored.task.name}@{stored.version.number}"
+
+
 def demonstrations(database: Database, version_id: str, part: Part) -> list[Demonstration]:
     """The version's rows of one part, in order."""
     documents = Tasks(database).rows(version_id, part)
     return [Demonstration.model_validate(document) for document in documents]
+
+
+def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
+    """Writes a task's rows, training rows first, as JSONL. Raises StateError over a file."""
+    if target.exists():
+        raise StateError(
+            "there is something at this place already",
+            where=str(target),
+            remedy="name another file, or remove it first",
+        )
+    version_id = find_task(database, name).version.id
+    parts: tuple[Part, ...] = ("training", "held_out")
+    rows = [row for part in parts for row in demonstrations(database, version_id, part)]
+    with new_file(target) as partial, partial.open("w", encoding="utf-8") as handle:
+        handle.writelines(to_jsonl(rows))
+    return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
 
 
 def _check_names(new: NewTask) -> None:

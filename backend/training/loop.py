@@ -59,6 +59,9 @@ def train(
         tell_of_rows(trainer, rows, usable, recorder)
         evaluate(0)
         watched.look(0)
+    elif _due(config.evaluate.every, done, config.steps) and done < config.steps:
+        # The attempt before may have ended while it was being evaluated.
+        evaluate(done)
     started, first = time.monotonic(), done
     while done < config.steps:
         if recorder.stop_requested():
@@ -72,10 +75,12 @@ def train(
             for trace in traces_of_step(trainer, report, done, config.traces.sampled):
                 recorder.trace(trace)
             watched.look(done)
-        if _due(config.evaluate.every, done, config.steps) and done < config.steps:
-            evaluate(done)
-        if done % config.checkpoint_every == 0 or done == config.steps:
+        is_due = _due(config.evaluate.every, done, config.steps) and done < config.steps
+        if is_due or done % config.checkpoint_every == 0 or done == config.steps:
+            # Before the evaluation, which may be long: a wish to stop then loses nothing.
             _save(trainer, done, checkpoints, recorder)
+        if is_due:
+            evaluate(done)
     evaluate(done)
     return done
 
@@ -125,7 +130,7 @@ def _one_step(
         raise Fault(
             f"the loss of step {done + 1} is {report.loss}, its gradient norm {report.grad_norm}",
             where="training",
-            remedy="lower optimizer.learning_rate and resume from the last checkpoint",
+            remedy="train again with a lower optimizer.learning_rate",
         )
     return report
 

@@ -17,7 +17,6 @@ from backend.training.divergence import CHUNK_TOKENS, compare, token_kls
 from backend.training.generation import Sampling, generate
 from backend.training.packing import Batch, completion_hidden, pack
 from backend.training.recorder import TokenTrace, Trace
-from backend.training.rollouts import longest_completion
 from backend.training.step import StepReport, Trainer
 
 TOP: Final = 5
@@ -73,7 +72,7 @@ def watch(
     """
     model, config = trainer.model, trainer.config
     prompts = read_prompts(model.tokenizer, rows, config.teacher)
-    sampling = Sampling(longest_completion(config.rollout))
+    sampling = Sampling(config.evaluate.max_new_tokens)
     completions = generate(model, prompts.student, sampling)
     batch = pack(prompts.student, completions, model.tokenizer.pad_id, model.compute.device)
     student_NH = completion_hidden(model, batch)
@@ -105,9 +104,7 @@ def base_answers(trainer: Trainer, rows: Sequence[Demonstration]) -> list[str]:
     model = trainer.model
     prompts = read_prompts(model.tokenizer, rows, trainer.config.teacher)
     with model.base_weights():
-        return _answers(
-            trainer, prompts.student, Sampling(longest_completion(trainer.config.rollout))
-        )
+        return _answers(trainer, prompts.student, Sampling(trainer.config.evaluate.max_new_tokens))
 
 
 def _answers(trainer: Trainer, prompts: list[list[int]], sampling: Sampling) -> list[str]:

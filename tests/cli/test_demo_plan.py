@@ -37,7 +37,7 @@ def test_every_run_is_a_checked_configuration_of_the_bundled_model(lab: Lab, pla
         assert config.checkpoint_every <= config.steps
         assert lab.estimate(config)["known"]
     premise = validate(PremiseConfig, dict(plan.premise), "premise")
-    assert premise.task == configs(lab, plan)[0].task
+    assert f"{premise.task}@1" == configs(lab, plan)[0].task
 
 
 @PLANS
@@ -68,7 +68,7 @@ def test_the_full_plan_has_a_forgetting_curve_of_all_tasks_and_prior_knowledge(l
         probes = expand(config.evaluate.probes)
         assert "task" in probes
         assert "prior:facts" in probes
-        others = {task["name"] for task in lab.tasks()} - {config.task}
+        others = {task["name"] for task in lab.tasks()} - {config.task.split("@")[0]}
         assert {name for name in probes if name.startswith("task:")} == {
             f"task:{o}" for o in others
         }

@@ -114,13 +114,17 @@ def test_the_bases_answers_are_taken_from_its_evaluation(model: LanguageModel) -
     recorder.known[mark] = Evaluation("prior:kl", "kl_nats", 0, 1, 0, 0, items, mark)
     model.add_adapter(AdapterConfig(rank=4), seed=0)
     disturb_adapter(model)
-    (kl,) = suite(recorder, "prior:kl").measure(model, 5, EvaluateConfig(limit=3, facts_limit=3), is_base=False)
+    (kl,) = suite(recorder, "prior:kl").measure(
+        model, 5, EvaluateConfig(limit=3, facts_limit=3), is_base=False
+    )
     assert {item.answer for item in kl.items} == {"the answer"}
     assert kl.score > 0
 
 
 def test_the_bundled_probes_can_be_run(model: LanguageModel) -> None:
-    made = suite(ListRecorder(), "prior").measure(model, 0, EvaluateConfig(limit=3, facts_limit=3), is_base=True)
+    made = suite(ListRecorder(), "prior").measure(
+        model, 0, EvaluateConfig(limit=3, facts_limit=3), is_base=True
+    )
     assert [evaluation.probe for evaluation in made] == list(PRIOR)
     assert [evaluation.metric for evaluation in made] == ["accuracy", "passed", "kl_nats"]
     assert [evaluation.n for evaluation in made] == [3, 3, 3]

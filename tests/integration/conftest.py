@@ -11,6 +11,7 @@ import pytest
 
 from backend.bootstrap import build_lab
 from backend.config import Settings
+from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
 from tests.cli.command import Command
 from tests.lab.tiny_tasks import rows, write_rows
@@ -31,7 +32,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Loop:
-    """What the commands of the loop printed; the lab is read, never changed, through ``lab``."""
+    """What the commands of the loop printed; ``lab`` is the same lab, with jobs in this process."""
 
     command: Command
     lab: Lab
@@ -68,6 +69,6 @@ def loop(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     premise = command("premise", "lights", "--model", tiny_folder, "--limit", 4, "--wait")
     trained = command("train", *train_options(tiny_folder), "--baseline", "sft", "--wait")
     sdft, sft = trained.done()
-    lab = build_lab(Settings(home=command.home, threads=1))
+    lab = build_lab(Settings(home=command.home, threads=1), LAUNCHERS["inline"])
     yield Loop(command, lab, added, premise.done(), sdft, sft, premise.err + trained.err)
     lab.close()

@@ -133,13 +133,14 @@ def test_held_out_rows_never_reach_training(loop: Loop) -> None:
 def test_evaluations_of_a_run_a_checkpoint_and_the_base_model(
     loop: Loop, tiny_folder: Path
 ) -> None:
-    asked = {"probes": ["task", "prior:instructions"], "limit": 6}
-    queued = loop.lab.evaluate(loop.sdft["id"], {**asked, "checkpoint": 8})
     options = ("--probe", "task", "--probe", "prior:instructions", "--limit", 6, "--wait")
     last = loop.command("evaluate", loop.sdft["id"], *options).done()
-    earlier = loop.lab.run(queued)["evaluations"]
-    probes = ("--probe", "task:lights", "--probe", "prior:instructions", "--limit", 6, "--wait")
-    base = loop.command("evaluate", tiny_folder, *probes).done()
+    probes = {"probes": ["task:lights", "prior:instructions"], "limit": 6}
+    others = [
+        loop.lab.evaluate(loop.sdft["id"], {**probes, "checkpoint": 8}),
+        loop.lab.evaluate(str(tiny_folder), probes),
+    ]
+    earlier, base = (run["evaluations"] for run in loop.lab.wait(others))
     for found, step in ((last, STEPS), (earlier, 8), (base, 0)):
         contract.check(list[contract.Evaluation], found)
         assert {(e["probe"], e["step"], e["n"]) for e in found} == {
@@ -236,13 +237,13 @@ def test_prompts_longer_than_the_context_end_the_run_with_the_reason(
     long = [{"prompt": f"{i} " + "on the light " * 400, "answer": "x"} for i in range(4)]
     file = write_rows(tmp_path / "long.jsonl", long)
     loop.command("task", "add", file, "--name", "long").done()
-    ended = loop.command("train", "--task", "long", "--method", "sft", "--model", tiny_folder,
-                         "--steps", 1, "--wait")  # fmt: skip
-    assert ended.code == 1
-    contract.check(contract.Run, ended.document)
-    assert ended.document["state"] == "failed"
-    assert ended.document["error"]["code"] == "bad_data"
-    assert "training rows are too long" in ended.document["error"]["message"]
-    plain = loop.command.start("show", ended.document["id"])
-    out, err = plain.communicate()
-    assert f"error: {ended.document['error']['message']}" in out, err
+    options = ("--task", "long", "--method", "sft", "--model", tiny_folder, "--steps", 1)
+    queued = loop.command("train", *options).done()
+    loop.lab.wait([queued["id"]])
+    run = loop.command("show", queued["id"]).done()
+    contract.check(contract.Run, run)
+    assert run["state"] == "failed"
+    assert run["error"]["code"] == "bad_data"
+    assert "training rows are too long" in run["error"]["message"]
+    assert run["error"]["remedy"].startswith("shorten the prompts")
+    assert run["checkpoints"] == run["artifacts"] == []

@@ -213,7 +213,7 @@ def test_evaluations_checkpoints_and_progress_come_when_they_are_due(
     lab = Lab(tiny_folder, tmp_path, config)
     assert lab.train(demonstrations(10), []) == 7
     assert lab.evaluated == [0, 2, 4, 6, 7]
-    assert list(lab.recorder.checkpoints) == [3, 6, 7]
+    assert list(lab.recorder.checkpoints) == [2, 3, 4, 6, 7]
     assert lab.recorder.steps == [(step, 7) for step in range(1, 8)]
     assert list(lab.recorder.values) == list(range(1, 8))
     assert lab.recorder.rewinds == [0]
@@ -250,3 +250,19 @@ def test_a_skip_that_masks_short_answers_is_told(
     config = tiny_config("sdft", steps=1, token_weights__skip_first=skip)
     kinds = kinds_of_events(Lab(tiny_folder, tmp_path, config))
     assert ("skip_is_long" in kinds) is told
+
+
+def test_an_evaluation_that_was_cut_short_is_made_again(tiny_folder: Path, tmp_path: Path) -> None:
+    """The checkpoint comes first, so that a wish to stop during a long evaluation loses nothing."""
+    config = tiny_config(steps=4, evaluate__every=2, checkpoint_every=100)
+    lab = Lab(tiny_folder, tmp_path, config)
+
+    def stop_at_two(done: int) -> None:
+        if done == 2:
+            raise StopRequested("stopped while evaluating")
+
+    with pytest.raises(StopRequested):
+        train(lab.trainer, Rows(demonstrations(10), []), lab.recorder, tmp_path, stop_at_two)
+    again = Lab(tiny_folder, tmp_path, config)
+    assert again.train(demonstrations(10), []) == 4
+    assert again.evaluated == [2, 4]

@@ -24,6 +24,7 @@ _SMALL = {
     "batch_size": 4,
     "adapter.rank": 4,
     "rollout.max_new_tokens": 8,
+    "evaluate.max_new_tokens": 8,
     "optimizer.learning_rate": 0.01,
     "optimizer.warmup_steps": 0,
     "optimizer.max_grad_norm": 1e6,
