@@ -43,8 +43,8 @@ def test_two_steps_of_sdft_on_the_bundled_model_give_an_adapter_that_peft_loads(
         "method": "sdft/small-model",
         "steps": 2,
         "batch_size": 4,
-        "evaluate": {"probes": ["task", "prior:facts"], "limit": 4, "max_new_tokens": 8,
-                     "premise": False},
+        "evaluate": {"probes": ["task", "prior:facts"], "limit": 4, "facts_limit": 8,
+                     "max_new_tokens": 8, "premise": False},
         "traces": {"every": 2, "watched": 1, "sampled": 1},
         "optimizer": {"learning_rate": 1e-3, "warmup_steps": 0},
     }  # fmt: skip
