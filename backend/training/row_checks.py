@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from backend.data.demonstration import Demonstration
+from backend.data.split import prompt_key
 from backend.errors import DataError
 from backend.training.contexts import fits
 from backend.training.recorder import Recorder
@@ -29,8 +29,8 @@ class Rows:
 
 def usable_rows(trainer: Trainer, rows: Rows) -> list[Demonstration]:
     """Training rows whose prompts fit; not cut. Refuses held-out rows among them."""
-    held_out = {_prompt_key(row) for row in rows.held_out}
-    leaked = [row for row in rows.training if _prompt_key(row) in held_out]
+    held_out = {prompt_key(row) for row in rows.held_out}
+    leaked = [row for row in rows.training if prompt_key(row) in held_out]
     if leaked:
         raise DataError(
             f"{len(leaked)} held-out prompts stand among the training rows (row {leaked[0].row})",
@@ -94,8 +94,3 @@ def _tell_of_answers(trainer: Trainer, rows: Sequence[Demonstration], recorder: 
             f"{median:.0f}: where answers are short this masks the skill itself; set it to 0",
             level="warning",
         )
-
-
-def _prompt_key(row: Demonstration) -> str:
-    text = "\x00".join(f"{turn.role}\x01{turn.content}" for turn in row.messages)
-    return hashlib.sha256(text.encode()).hexdigest()
