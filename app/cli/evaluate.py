@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from app.cli.output import json_option, open_lab, percent, show, table, tell
-from app.cli.waiting import must_be_done, wait_for
+from app.cli.output import json_option, open_lab, percent, show, table
+from app.cli.waiting import result_of
 
 
 @click.command()
@@ -32,12 +32,9 @@ def evaluate(
         document["checkpoint"] = checkpoint
     with open_lab() as lab:
         run_id = lab.evaluate(subject, document)
-        if not wait:
-            tell("queued: run sdlab serve, or give --wait")
-            show(lab.run(run_id), as_json, lambda run: iter([run["id"]]))
-            return
-        ended = must_be_done(wait_for(lab, [run_id])[0])
-        show(ended["evaluations"], as_json, _scores)
+        ended = result_of(lab, run_id, wait, as_json)
+        if ended is not None:
+            show(ended["evaluations"], as_json, _scores)
 
 
 def _scores(evaluations: list[dict[str, Any]]) -> Iterator[str]:

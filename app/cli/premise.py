@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from app.cli.output import json_option, open_lab, percent, show, table, tell
-from app.cli.waiting import must_be_done, wait_for
+from app.cli.output import json_option, open_lab, percent, show, table
+from app.cli.waiting import result_of
 from backend.config import DEFAULT_MODEL
 
 
@@ -24,12 +24,9 @@ def premise(task: str, model: str, context: str, limit: int, wait: bool, as_json
     document = {"task": task, "model": model, "context": context, "limit": limit}
     with open_lab() as lab:
         run_id = lab.premise(document)
-        if not wait:
-            tell("queued: run sdlab serve, or give --wait")
-            show(lab.run(run_id), as_json, lambda run: iter([run["id"]]))
-            return
-        ended = must_be_done(wait_for(lab, [run_id])[0])
-        show(ended["result"]["premise"], as_json, premise_lines)
+        ended = result_of(lab, run_id, wait, as_json)
+        if ended is not None:
+            show(ended["result"]["premise"], as_json, premise_lines)
 
 
 def premise_lines(document: dict[str, Any]) -> Iterator[str]:

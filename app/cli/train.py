@@ -11,7 +11,7 @@ import yaml
 
 from app.cli.output import json_option, open_lab, show, tell
 from app.cli.runs import run_lines
-from app.cli.waiting import wait_for
+from app.cli.waiting import QUEUED, wait_for
 from backend.config import DEFAULT_MODEL, parse_yaml
 from backend.errors import ConfigError
 from backend.methods import set_dotted
@@ -66,7 +66,7 @@ def train(
         if wait:
             documents = wait_for(lab, ids)
         else:
-            tell("queued: run sdlab serve, or give --wait")
+            tell(QUEUED)
             documents = [lab.run(run_id) for run_id in ids]
         show(documents if baseline else documents[0], as_json, _lines)
         if wait and any(run["state"] not in ("done", "cancelled") for run in documents):

@@ -6,16 +6,26 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from app.cli.output import duration, tell
+from app.cli.output import duration, show, tell
 from backend.errors import Fault
 from backend.lab import Lab
 
 QUIET_S = 5.0
+QUEUED = "queued: run sdlab serve, or give --wait"
 
 
 def wait_for(lab: Lab, ids: Sequence[str]) -> list[dict[str, Any]]:
     """The jobs' documents once all have ended; progress goes to stderr meanwhile."""
     return lab.wait(ids, _Teller())
+
+
+def result_of(lab: Lab, run_id: str, wait: bool, as_json: bool) -> dict[str, Any] | None:
+    """The finished job that was waited for; without ``wait`` None, once its place is printed."""
+    if wait:
+        return must_be_done(wait_for(lab, [run_id])[0])
+    tell(QUEUED)
+    show(lab.run(run_id), as_json, lambda run: iter([run["id"]]))
+    return None
 
 
 def must_be_done(document: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from transformers import DynamicCache
 from backend.data.demonstration import Message
 from backend.models.language_model import LanguageModel
 from backend.training.divergence import token_logprobs
+from backend.training.packing import left_pad
 
 
 @torch.no_grad()
@@ -43,16 +44,12 @@ def _read_choices(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states [C, T, H] that predict the tokens of C choices, their mask and ids [C, T]."""
     device, pad_id = model.compute.device, model.tokenizer.pad_id
-    longest = max(len(prompt) for prompt in prompts)
-    ids_BP = torch.tensor([[pad_id] * (longest - len(p)) + p for p in prompts], device=device)
-    mask_BP = torch.tensor(
-        [[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device
-    )
+    ids_BP, mask_BP, positions_BP = left_pad(prompts, pad_id, device)
     cache = DynamicCache(config=model.network.config)
     prompt_BPH = model.backbone(
         input_ids=ids_BP,
         attention_mask=mask_BP,
-        position_ids=(mask_BP.cumsum(1) - 1).clamp(min=0),
+        position_ids=positions_BP,
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from backend.models.language_model import LanguageModel
+from backend.training.packing import left_pad
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,11 @@ def generate(
     """
     device, pad_id = model.compute.device, model.tokenizer.pad_id
     ends = torch.tensor(sorted(model.tokenizer.eos_ids), device=device)
-    length = max(len(prompt) for prompt in prompts)
-    ids_BP = torch.tensor([[pad_id] * (length - len(p)) + list(p) for p in prompts], device=device)
-    mask_BL = torch.tensor([[0] * (length - len(p)) + [1] * len(p) for p in prompts], device=device)
+    inputs_BL, mask_BL, positions_BL = left_pad(prompts, pad_id, device)
     cache = DynamicCache(config=model.network.config)
     completions: list[list[int]] = [[] for _ in prompts]
     rows = torch.arange(len(prompts), device=device)
     live_B = torch.ones(len(prompts), dtype=torch.bool, device=device)
-    inputs_BL, positions_BL = ids_BP, (mask_BL.cumsum(1) - 1).clamp(min=0)
     for _ in range(sampling.max_new_tokens):
         hidden_BLH = model.backbone(
             input_ids=inputs_BL,

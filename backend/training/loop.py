@@ -27,7 +27,7 @@ from backend.training.observations import observe
 from backend.training.optimizer import make_optimizer
 from backend.training.recorder import Recorder
 from backend.training.row_checks import Rows, fits_model, tell_of_rows, usable_rows
-from backend.training.step import StepReport, Trainer, training_step
+from backend.training.step import SEED_STRIDE, StepReport, Trainer, training_step
 from backend.training.teacher import Teacher
 from backend.training.tracing import base_answers, traces_of_step, watch
 
@@ -59,7 +59,7 @@ def train(
         tell_of_rows(trainer, rows, usable, recorder)
         evaluate(0)
         watched.look(0)
-    elif _due(config.evaluate.every, done, config.steps) and done < config.steps:
+    elif _is_point_of_curve(config, done):
         # The attempt before may have ended while it was being evaluated.
         evaluate(done)
     started, first = time.monotonic(), done
@@ -75,11 +75,11 @@ def train(
             for trace in traces_of_step(trainer, report, done, config.traces.sampled):
                 recorder.trace(trace)
             watched.look(done)
-        is_due = _due(config.evaluate.every, done, config.steps) and done < config.steps
-        if is_due or done % config.checkpoint_every == 0 or done == config.steps:
+        is_point = _is_point_of_curve(config, done)
+        if is_point or done % config.checkpoint_every == 0 or done == config.steps:
             # Before the evaluation, which may be long: a wish to stop then loses nothing.
             _save(trainer, done, checkpoints, recorder)
-        if is_due:
+        if is_point:
             evaluate(done)
     evaluate(done)
     return done
@@ -92,14 +92,19 @@ def batch_of_step(
 
     Depends on seed, batch size and rows only, so every method sees the same order.
     """
-    batch = []
-    for position in range(step * config.batch_size, (step + 1) * config.batch_size):
-        epoch, place = divmod(position, len(rows))
-        order = torch.randperm(
-            len(rows), generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-        )
-        batch.append(rows[int(order[place])])
-    return batch
+    first, past = step * config.batch_size, (step + 1) * config.batch_size
+    orders = {
+        epoch: epoch_order(len(rows), config.seed, epoch)
+        for epoch in range(first // len(rows), (past - 1) // len(rows) + 1)
+    }
+    places = (divmod(position, len(rows)) for position in range(first, past))
+    return [rows[orders[epoch][place]] for epoch, place in places]
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> list[int]:
+    """A permutation of ``rows`` places, the same for the same seed and epoch."""
+    generator = torch.Generator().manual_seed(seed * SEED_STRIDE + epoch)
+    return torch.randperm(rows, generator=generator).tolist()
 
 
 def resume(trainer: Trainer, recorder: Recorder, checkpoints: Path) -> int:
@@ -117,6 +122,11 @@ def resume(trainer: Trainer, recorder: Recorder, checkpoints: Path) -> int:
 
 def _due(every: int, done: int, steps: int) -> bool:
     return every > 0 and (done % every == 0 or done == steps)
+
+
+def _is_point_of_curve(config: RunConfig, done: int) -> bool:
+    """Whether scores are due between the ends, which are always scored."""
+    return _due(config.evaluate.every, done, config.steps) and done < config.steps
 
 
 def _one_step(

@@ -48,6 +48,23 @@ class Batch:
         return values_BT
 
 
+def left_pad(
+    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Prompts as token ids, attention mask and positions, each [B, P] and aligned at the right."""
+    longest = max(len(prompt) for prompt in prompts)
+    ids_BP = torch.tensor([[pad_id] * (longest - len(p)) + [*p] for p in prompts], device=device)
+    mask_BP = torch.tensor(
+        [[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device
+    )
+    return ids_BP, mask_BP, positions(mask_BP)
+
+
+def positions(mask_BL: Tensor) -> Tensor:
+    """Position ids [B, L] that count the tokens a mask shows; padding before them stands at 0."""
+    return (mask_BL.cumsum(1) - 1).clamp(min=0)
+
+
 def pack(
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
@@ -70,7 +87,7 @@ def pack(
     return Batch(
         input_ids,
         attention,
-        (attention.cumsum(1) - 1).clamp(min=0),
+        positions(attention),
         input_ids[:, prompt_length:],
         attention[:, prompt_length:].bool(),
     )

@@ -20,7 +20,7 @@ from backend.training.teacher import Teacher
 from backend.training.token_weights import averaging_weights, counted_tokens
 
 # The seed of a step's random numbers: the run's seed and the step, kept apart by a large prime.
-_SEED_STRIDE: Final = 1_000_003
+SEED_STRIDE: Final = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def training_step(trainer: Trainer, rows: Sequence[Demonstration], step: int) ->
 
 def step_generator(model: LanguageModel, seed: int, step: int) -> torch.Generator:
     """The step's own random numbers: the same after a resume, whatever ran in between."""
-    torch.manual_seed(seed * _SEED_STRIDE + step)
+    torch.manual_seed(seed * SEED_STRIDE + step)
     generator = torch.Generator(model.compute.device)
-    return generator.manual_seed(seed * _SEED_STRIDE + step)
+    return generator.manual_seed(seed * SEED_STRIDE + step)
 
 
 def micro_batches(config: RunConfig, rows: int) -> list[slice]:

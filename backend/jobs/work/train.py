@@ -14,14 +14,13 @@ from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.jobs.work.models import prepare_model
 from backend.jobs.work.probes import probe_finder, task_probe
 from backend.models.language_model import LanguageModel
+from backend.models.workload import PREMISE_ROWS
 from backend.training.checkpoints import verify_checkpoint
 from backend.training.loop import make_trainer
 from backend.training.loop import train as train_loop
 from backend.training.row_checks import Rows
 from storage.artifacts import Artifacts
 from storage.runs import Runs
-
-PREMISE_ROWS = 32
 
 
 def train(job: JobContext) -> None:
