@@ -26,6 +26,7 @@ from backend.jobs.launch_checks import (
     find_model,
 )
 from backend.jobs.launchers import Launcher
+from backend.jobs.recorder import PHASE
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import (
     NewTask,
@@ -38,7 +39,7 @@ from backend.jobs.tasks import (
 from backend.jobs.trace_documents import trace_documents
 from backend.methods import matched_baseline, method_of, resolve
 from storage.database import Database
-from storage.models import Run, new_id
+from storage.models import Event, Run, new_id
 from storage.runs import Runs
 from storage.tasks import Tasks
 
@@ -49,6 +50,9 @@ def examine(settings: Settings) -> Document:
 
 
 ENDED = frozenset({"done", "failed", "cancelled", "lost"})
+
+# Told of a job under way, with the phases begun since the last time and their steps.
+Told = Callable[[Run, Sequence[tuple[str, int]]], object]
 
 
 class Lab:
@@ -238,25 +242,26 @@ class Lab:
         written = export_adapter(self.database, self.settings, found.id, target, checkpoint)
         return {"path": str(written.path), "sha256": written.sha256, "bytes": written.bytes}
 
-    def wait(
-        self, ids: Sequence[str], told: Callable[[Run], object] = lambda _run: None
-    ) -> list[Document]:
-        """Waits until the jobs have ended, calling ``told`` with those under way.
+    def wait(self, ids: Sequence[str], told: Told = lambda _run, _phases: None) -> list[Document]:
+        """Waits until the jobs have ended, telling of all that they do meanwhile.
 
         Supervises them itself, unless another process supervises this lab already.
         """
         runs = Runs(self.database)
+        seen = {run_id: _last_id(runs.events(run_id)) for run_id in ids}
 
         def ended() -> bool:
             found = [run for run in map(runs.get, ids) if run is not None]
             for run in found:
-                if run.state not in ENDED and run.state != "queued":
-                    told(run)
+                events = runs.events(run.id, seen[run.id])
+                seen[run.id] = _last_id(events) or seen[run.id]
+                phases = [(e.message, e.data["step"]) for e in events if e.kind == PHASE and e.data]
+                if phases or run.state not in (*ENDED, "queued"):
+                    told(run, phases)
             return all(run.state in ENDED for run in found)
 
         while not ended():
-            # Another process may supervise the lab now and end before these jobs do.
-            try:
+            try:  # again and again: another supervisor may end before these jobs do
                 self.supervise("sdlab --wait", ended)
             except StateError:
                 time.sleep(1.0)
@@ -289,3 +294,7 @@ class Lab:
                 remedy="give more of the id",
             )
         return found[0]
+
+
+def _last_id(events: Sequence[Event]) -> int:
+    return events[-1].id if events else 0

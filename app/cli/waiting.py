@@ -41,20 +41,24 @@ def must_be_done(document: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Teller:
-    """Says where a job is when its phase changes, and every few seconds within one."""
+    """Says each phase that a job begins, and every few seconds how far it is within one."""
 
     def __init__(self) -> None:
         self._last: tuple[str, str] = ("", "")
         self._step = -1
         self._told_s = 0.0
 
-    def __call__(self, run: Any) -> None:
+    def __call__(self, run: Any, phases: Sequence[tuple[str, int]]) -> None:
+        for phase, step in phases:
+            self._tell(run, phase, step)
         now_s = time.monotonic()
-        phase = (run.id, run.phase)
         moved = run.step != self._step and now_s - self._told_s >= QUIET_S
-        if phase == self._last and not moved:
-            return
-        self._last, self._step, self._told_s = phase, run.step, now_s
-        left = "" if run.eta_s is None else f", {duration(run.eta_s)} left"
-        steps = f" step {run.step}/{run.total_steps}{left}" if run.kind == "train" else ""
-        tell(f"  {run.name}: {run.phase or run.state}{steps}")
+        if moved or (run.id, run.phase or run.state) != self._last:
+            self._step, self._told_s = run.step, now_s
+            left = "" if run.eta_s is None else f", {duration(run.eta_s)} left"
+            self._tell(run, run.phase or run.state, run.step, left)
+
+    def _tell(self, run: Any, phase: str, step: int, left: str = "") -> None:
+        self._last = (run.id, phase)
+        steps = f" step {step}/{run.total_steps}{left}" if run.kind == "train" else ""
+        tell(f"  {run.name}: {phase}{steps}")

@@ -31,6 +31,7 @@ BATCH: Final = 200
 BATCH_S: Final = 2.0
 POLL_S: Final = 1.0
 TRACES_FULL: Final = "traces_full"
+PHASE: Final = "phase"
 
 
 class StoredRecorder:
@@ -77,7 +78,8 @@ class StoredRecorder:
         new_phase, self._phase = phase != self._phase, phase
         self._progress = {"step": step, "total_steps": total, "eta_s": eta_s, "phase": phase}
         if new_phase:
-            self.flush()
+            # In the history too: who looks now and then would miss a phase that is short.
+            self.event(PHASE, phase, step=step)
         self._flush_if_due()
 
     def event(self, kind: str, message: str, level: str = "info", **data: Any) -> None:

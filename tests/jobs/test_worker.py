@@ -39,7 +39,7 @@ def test_work_that_returns_is_done(work, database):
     assert (run.state, run.error, run.step) == ("done", None, 3)
     assert run.ended_at is not None
     kinds = [event.kind for event in Runs(database).events(run.id)]
-    assert kinds == ["queued", "claimed", "started", "done"]
+    assert kinds == ["queued", "claimed", "started", "phase", "done"]
 
 
 def test_a_users_mistake_is_stored_in_its_own_words(work):
