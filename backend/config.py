@@ -189,7 +189,7 @@ class RunConfig(Frozen):
         return self.model_dump(mode="json", by_alias=True)
 
     def as_yaml(self) -> str:
-        return yaml.safe_dump(self.as_document(), sort_keys=False, allow_unicode=True)
+        return as_yaml(self.as_document())
 
 
 class PremiseConfig(Frozen):
@@ -212,6 +212,11 @@ class EvaluationConfig(Frozen):
     probes: tuple[str, ...] = ("prior",)
     limit: int = Field(0, ge=0)
     max_new_tokens: int = Field(48, ge=1)
+
+
+def as_yaml(document: Any) -> str:
+    """A document as YAML, its keys in their order."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:

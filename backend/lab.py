@@ -19,6 +19,7 @@ from backend.jobs.estimates import estimate_run
 from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
 from backend.jobs.health import check_health
+from backend.jobs.holders import server_address
 from backend.jobs.launch_checks import (
     check_evaluation,
     check_premise_context,
@@ -38,6 +39,7 @@ from backend.jobs.tasks import (
 )
 from backend.jobs.trace_documents import trace_documents
 from backend.methods import matched_baseline, method_of, resolve
+from backend.views import Views
 from storage.database import Database
 from storage.models import Event, Run, new_id
 from storage.runs import Runs
@@ -67,6 +69,7 @@ class Lab:
     ) -> None:
         self.settings = settings
         self.database = database
+        self.views = Views(database, settings)
         self._launcher = launcher
         self._clock = clock
 
@@ -266,6 +269,10 @@ class Lab:
             except StateError:
                 time.sleep(1.0)
         return [self.run(run_id) for run_id in ids]
+
+    def server_address(self) -> str | None:
+        """Where a living server has this lab's pages, if one has."""
+        return server_address(self.database, self.settings.lease_s)
 
     def supervise(self, address: str, until: Callable[[], bool]) -> None:
         """Launches queued jobs and watches over workers; those still at work then go on.

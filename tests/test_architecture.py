@@ -37,6 +37,7 @@ BACKEND_ORDER = (
     "evaluation",
     "export",
     "jobs",
+    "views",
     "lab",
     "bootstrap",
 )
@@ -72,6 +73,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "storage": ("storage",),
     "backend.text": ("backend.data.demonstration",),
     "backend.jobs": ("storage",),
+    "backend.views": ("storage",),
     "backend.lab": ("storage",),
     "backend.bootstrap": ("storage",),
 }

@@ -10,19 +10,19 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final, Self
 
 from sqlalchemy.exc import OperationalError
 
 from backend.config import Settings
 from backend.errors import Replaced, StateError
+from backend.jobs.holders import lives
 from backend.jobs.identity import is_alive, is_here, process_of, send, this_process
 from backend.jobs.launchers import LOG_NAME, Launcher
 from backend.jobs.work.context import run_folder
 from storage.claims import Claim, Claims, Process
 from storage.database import Database
-from storage.models import ACTIVE, Run, SupervisorLock, now
+from storage.models import ACTIVE, Run, SupervisorLock
 from storage.runs import Runs
 from storage.supervisors import Supervisors
 
@@ -227,10 +227,7 @@ class Supervisor:
             self._claims.launched(claim, process_of(watch.child.pid), log_path.as_posix())
 
     def _lives(self, holder: SupervisorLock) -> bool:
-        process = Process(holder.pid, holder.pid_created, holder.boot_id, holder.host)
-        if is_here(process):
-            return is_alive(process)
-        return now() - holder.beat_at < timedelta(seconds=self._settings.lease_s)
+        return lives(holder, self._settings.lease_s)
 
     def _let_go(self, claim: Claim) -> None:
         watch = self._watches.pop(claim)

@@ -1,0 +1,65 @@
+"""A place on a page that app/static draws from a JSON value; it stays when the value changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import gradio as gr
+
+EVERY_S: Final = 2.0
+# Relative, so that the lab works under a sub-path; one file, so that it is fetched once.
+_HEAD: Final = '<script src="lab/views.js"></script>'
+_ON_LOAD: Final = "window.sdlab.mount({kind}, element, props, watch, trigger);"
+
+Query = Mapping[str, str]
+
+
+def view(kind: str, elem_id: str, value: Any = None, **settings: Any) -> gr.HTML:
+    """A view of app/static/KIND.js. Text in ``value`` is shown as text, never as HTML."""
+    return gr.HTML(
+        value=value,
+        html_template='<div class="sd-view"></div>',
+        js_on_load=_ON_LOAD.format(kind=json.dumps(kind)),
+        head=_HEAD,
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes=[f"sd-{kind}"],
+        **settings,
+    )
+
+
+def live(
+    blocks: gr.Blocks,
+    views: list[gr.HTML],
+    read: Callable[[Query], list[Any]],
+    every_s: float | None = EVERY_S,
+) -> None:
+    """Fills ``views`` with what ``read`` makes of the page's query, at once and every 2 s.
+
+    A value that has not changed is not sent again. All that is shown comes from the URL and the
+    lab, so a reload, a second tab and a restarted server show the same.
+    """
+    seen = gr.State(value=[""] * len(views))
+
+    def fill(before: list[str], request: gr.Request) -> list[Any]:
+        values = read(dict(request.query_params))
+        after = [_digest(value) for value in values]
+        changed = [
+            gr.skip() if old == new else value
+            for value, old, new in zip(values, before, after, strict=True)
+        ]
+        return [*changed, gr.skip() if before == after else after]
+
+    outputs = [*views, seen]
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    blocks.load(fill, [seen], outputs, **quiet)
+    if every_s is not None:
+        gr.Timer(every_s).tick(fill, [seen], outputs, **quiet)
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,14 @@
+"""Forgetting."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from app.components.shell import head, keep_live
+from backend.lab import Lab
+
+
+def page(blocks: gr.Blocks, lab: Lab) -> None:
+    """The page."""
+    header = head("forgetting")
+    keep_live(blocks, lab, "forgetting", header, [], lambda query: [])

@@ -1,0 +1,78 @@
+"""The lab's own routes beside Gradio's: health, scripts, and downloads by id."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from backend.errors import SdlabError
+from backend.lab import Lab
+
+STATIC: Final = Path(__file__).parent / "static"
+# In this order: the first defines what the others add to.
+SCRIPTS: Final = ("lab.js", *sorted(p.name for p in STATIC.glob("*.js") if p.name != "lab.js"))
+
+
+def own_routes(lab: Lab) -> list[BaseRoute]:
+    """Routes that come before Gradio's."""
+    served = secrets.token_hex(8)
+
+    def health(request: Request) -> Response:
+        """Ready; ``server`` changes with a restart, by which an open page knows to load anew."""
+        del request
+        return JSONResponse({"ok": True, "server": served, "home": lab.settings.home.name})
+
+    def download(request: Request) -> Response:
+        try:
+            found = lab.views.file(request.path_params["artifact"])
+        except SdlabError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        return FileResponse(found.path, filename=found.name)
+
+    return [
+        Route("/healthz", health),
+        Route("/lab/views.js", _script),
+        Route("/lab/plotly.js", _plotly),
+        Route("/lab/download/{artifact}", download),
+    ]
+
+
+def _script(request: Request) -> Response:
+    return _cached(request, _bundle(), "text/javascript")
+
+
+def _plotly(request: Request) -> Response:
+    return _cached(request, _plotly_source(), "text/javascript")
+
+
+@cache
+def _bundle() -> bytes:
+    return b"\n".join((STATIC / name).read_bytes() for name in SCRIPTS)
+
+
+@cache
+def _plotly_source() -> bytes:
+    # Not plotly.offline.get_plotlyjs: that imports half of plotly to read one file.
+    package = importlib.resources.files("plotly")
+    return (package / "package_data" / "plotly.min.js").read_bytes()
+
+
+@cache
+def _etag(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def _cached(request: Request, content: bytes, kind: str) -> Response:
+    """The content, or 304 to a browser that has it already."""
+    headers = {"etag": _etag(content), "cache-control": "no-cache"}
+    if request.headers.get("if-none-match", "").removeprefix("W/") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=kind)

@@ -1,0 +1,125 @@
+"""Serves the lab's pages on this machine, and supervises its jobs meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+import gradio as gr
+from fastapi.middleware import Middleware
+
+from app.guards import Guard
+from app.pages import build_pages
+from app.routes import STATIC, own_routes
+from app.theme import THEME
+from backend.errors import StateError, UserError
+from backend.lab import Lab
+
+log = logging.getLogger("sdlab.server")
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+FIRST_PORT: Final = 7860
+_PORTS: Final = 100
+
+
+@dataclass(frozen=True)
+class Server:
+    """A lab that answers at ``url`` until it is closed."""
+
+    url: str
+    pages: gr.Blocks
+    stopped: threading.Event
+    supervision: threading.Thread
+
+    def close(self) -> None:
+        """Stops serving and supervising; runs under way go on."""
+        self.stopped.set()
+        self.supervision.join(timeout=10)
+        self.pages.close(verbose=False)
+
+
+def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
+    """Serves the lab. Without a port, the first free one from 7860 on; 0 is any free one.
+
+    Raises UserError for an address that cannot be had, and StateError, with its address, where
+    another server has the lab already.
+    """
+    _refuse_second(lab)
+    port = free_port(host, port)
+    url = f"http://{host}:{port}/"
+    pages = build_pages(lab)
+    pages.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        inbrowser=False,
+        show_error=False,
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        footer_links=[],
+        theme=THEME,
+        css_paths=sorted(STATIC.glob("*.css")),
+        max_file_size=f"{lab.settings.max_upload_mib}mb",
+        app_kwargs={
+            "routes": own_routes(lab),
+            "middleware": [Middleware(Guard, hosts=(*LOOPBACK, host))],
+            "openapi_url": None,
+            "docs_url": None,
+            "redoc_url": None,
+        },
+    )
+    stopped = threading.Event()
+    supervision = threading.Thread(
+        target=_supervise, args=(lab, url, stopped), name="supervisor", daemon=True
+    )
+    supervision.start()
+    return Server(url, pages, stopped, supervision)
+
+
+def free_port(host: str, port: int | None) -> int:
+    """``port`` if it can be had, or the next one that can. Raises UserError."""
+    first = FIRST_PORT if port is None else port
+    for candidate in range(first, first + _PORTS) if first else (0,):
+        try:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, candidate))
+                return int(probe.getsockname()[1])
+        except OSError as error:
+            reason = error.strerror
+    raise UserError(
+        f"cannot listen on {host}:{first} ({reason})",
+        where="--host, --port",
+        remedy="name an address of this machine and a free port above 1023",
+    )
+
+
+def _refuse_second(lab: Lab) -> None:
+    address = lab.server_address()
+    if address is not None:
+        raise StateError(
+            f"the lab is already served at {address}",
+            where=f"lab {lab.settings.home}",
+            remedy="open that address, or stop that server first",
+        )
+
+
+def _supervise(lab: Lab, url: str, stopped: threading.Event) -> None:
+    """Supervises as soon as nobody else does: a command with --wait may have the lab until then."""
+    while not stopped.is_set():
+        try:
+            lab.supervise(url, stopped.is_set)
+        except StateError as error:
+            log.info("%s; waiting for it to end", error)
+        except Exception:
+            # The pages must stay: they say what is wrong, and the next round may go well.
+            log.exception("supervising failed; trying again")
+        stopped.wait(1.0)
