@@ -8,7 +8,7 @@ from typing import Any, Final
 import gradio as gr
 
 from app.components.shell import head, keep_live
-from app.components.view import Query, view
+from app.components.view import view
 from app.plots import chart, metric_figure, no_chart, score_figure
 from backend.config import as_yaml
 from backend.errors import SdlabError
@@ -32,8 +32,8 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         stop = gr.Button("Stop", elem_id="stop", size="sm", visible=False)
         resume = gr.Button("Resume", elem_id="resume", size="sm", visible=False)
     with gr.Row(elem_id="run-charts"):
-        scores = view("chart", "run-scores")
-        metrics = view("chart", "run-metrics")
+        scores = view("chart", "run-scores", min_width=360)
+        metrics = view("chart", "run-metrics", min_width=360)
     details = view("details", "run-details")
     keep_live(
         blocks,
