@@ -11,7 +11,7 @@ import yaml
 
 from app.cli.output import json_option, open_lab, show, tell
 from app.cli.runs import run_lines
-from app.cli.waiting import QUEUED, wait_for
+from app.cli.waiting import QUEUED, exit_code_of, wait_for
 from backend.config import DEFAULT_MODEL, parse_yaml
 from backend.errors import ConfigError
 from backend.methods import set_dotted
@@ -69,8 +69,8 @@ def train(
             tell(QUEUED)
             documents = [lab.run(run_id) for run_id in ids]
         show(documents if baseline else documents[0], as_json, _lines)
-        if wait and any(run["state"] not in ("done", "cancelled") for run in documents):
-            raise click.exceptions.Exit(1)
+        if wait:
+            raise click.exceptions.Exit(exit_code_of(documents))
 
 
 def _lines(documents: Any) -> Iterator[str]:
