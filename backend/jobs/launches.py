@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.config import EvaluationConfig, PremiseConfig, RunConfig, Settings, validate
 from backend.errors import NotFound
+from backend.jobs.estimates import check_memory
 from backend.jobs.launch_checks import (
     check_evaluation,
     check_premise_context,
@@ -68,6 +69,7 @@ def premise_run(
     check_premise_context(config.context)
     model = find_model(config.model, settings)
     stored = find_task(database, config.task)
+    check_memory(settings, model)
     pinned = {"model": model, "task": pinned_name(stored)}
     return Run(
         name=f"{stored.task.name} · premise",
