@@ -13,7 +13,13 @@ from backend.data.mapping import parse_overrides
 from backend.data.split import parse_held_out
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
-from backend.jobs.documents import Document, run_document, task_document, version_document
+from backend.jobs.documents import (
+    Document,
+    run_document,
+    run_documents,
+    task_document,
+    version_document,
+)
 from backend.jobs.estimates import estimate_run
 from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
@@ -126,21 +132,19 @@ class Lab:
 
     def stop(self, run: str) -> Document:
         """Asks a run to end at its next step, with a checkpoint. Raises NotFound, StateError."""
-        return run_document(self.database, queue.stop(self.database, self._run(run).id))
+        return self._document(queue.stop(self.database, self._run(run).id))
 
     def resume(self, run: str) -> Document:
         """Queues an ended run again; it goes on from its last checkpoint."""
-        resumed = queue.resume(self.database, self.settings, self._run(run).id)
-        return run_document(self.database, resumed)
+        return self._document(queue.resume(self.database, self.settings, self._run(run).id))
 
     def runs(self) -> list[Document]:
         """All jobs, newest first."""
-        runs = Runs(self.database).all()
-        return [run_document(self.database, run) for run in sorted(runs, key=lambda r: -r.seq)]
+        return run_documents(self.database, self.settings.home, Runs(self.database).all())
 
     def run(self, name: str) -> Document:
         """One job by id, the beginning of one, or a name that only it has. Raises NotFound."""
-        return run_document(self.database, self._run(name))
+        return self._document(self._run(name))
 
     def traces(self, name: str, step: int | None = None) -> list[Document]:
         """A run's traces of one step, token by token. Raises NotFound."""
@@ -183,6 +187,9 @@ class Lab:
 
     def _enqueue(self, *runs: Run) -> list[str]:
         return [run.id for run in queue.enqueue(self.database, self.settings, *runs)]
+
+    def _document(self, run: Run) -> Document:
+        return run_document(self.database, self.settings.home, run)
 
     def _run(self, name: str) -> Run:
         return find_run(self.database, name)
