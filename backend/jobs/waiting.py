@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from backend.errors import StateError
-from backend.jobs.recorder import PHASE
+from backend.jobs.closing import PHASE
 from storage.database import Database
 from storage.models import FINAL, Event, Run
 from storage.runs import Runs
