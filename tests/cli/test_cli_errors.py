@@ -22,6 +22,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("nothing to train", ["train"], "neither a configuration file nor both"),
     ("no such file", ["train", "none.yaml"], "cannot read the file"),
     ("no such task", ["task", "show", "none"], 'there is no task "none"'),
+    ("no mapping", ["task", "add", "x.csv", "--name", "x", "--map", "prompt"], "is no mapping"),
     ("no such run", ["show", "none"], 'there is no run "none"'),
     ("nothing to stop", ["stop", "none"], 'there is no run "none"'),
     ("nothing to resume", ["resume", "none", "--wait"], 'there is no run "none"'),
