@@ -21,6 +21,7 @@ from backend.jobs.documents import (
     version_document,
 )
 from backend.jobs.estimates import estimate_run
+from backend.jobs.export_jobs import check_target, export_run, take_export
 from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
 from backend.jobs.health import check_health
@@ -30,7 +31,7 @@ from backend.jobs.queue import find_run
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
 from backend.jobs.trace_documents import trace_documents
-from backend.jobs.waiting import Told, wait_for
+from backend.jobs.waiting import Told, tell_nobody, wait_for
 from storage.database import Database
 from storage.models import Run, new_id
 from storage.runs import Runs
@@ -159,15 +160,31 @@ class Lab:
         return findings(self.database, [self._run(name) for name in names])
 
     def export(
-        self, run: str, target: Path, form: str = "peft", checkpoint: int | None = None
+        self,
+        run: str,
+        target: Path,
+        form: str = "peft",
+        checkpoint: int | None = None,
+        told: Told = tell_nobody,
     ) -> Document:
-        """Writes a run's adapter as a folder or a ZIP file; returns path, sha256 and bytes."""
+        """Writes a run's adapter as a folder or a ZIP file; returns path, sha256 and bytes.
+
+        Other forms than ``peft`` are written by a job, which this waits for.
+        """
         check_format(form)
+        if form != "peft":
+            check_target(target.expanduser(), form)
+            (job,) = self.wait([self.start_export(run, form, checkpoint)], told)
+            return take_export(self.settings, self._run(job["id"]), target)
         found = self._run(run)
         written = export_adapter(self.database, self.settings, found.id, target, checkpoint)
         return {"path": str(written.path), "sha256": written.sha256, "bytes": written.bytes}
 
-    def wait(self, ids: Sequence[str], told: Told = lambda _run, _phases: None) -> list[Document]:
+    def start_export(self, run: str, form: str, checkpoint: int | None = None) -> str:
+        """Queues the writing of a merged or GGUF model; the job's result names its artifact."""
+        return self._enqueue(export_run(self.database, self.settings, run, form, checkpoint))[0]
+
+    def wait(self, ids: Sequence[str], told: Told = tell_nobody) -> list[Document]:
         """Waits until the jobs have ended, telling of all that they do meanwhile.
 
         Supervises them itself, unless another process supervises this lab already.

@@ -16,7 +16,7 @@ QUEUED = "queued: run sdlab serve, or give --wait"
 
 def wait_for(lab: Lab, ids: Sequence[str]) -> list[dict[str, Any]]:
     """The jobs' documents once all have ended; progress goes to stderr meanwhile."""
-    return lab.wait(ids, _Teller())
+    return lab.wait(ids, Teller())
 
 
 def result_of(lab: Lab, run_id: str, wait: bool, as_json: bool) -> dict[str, Any] | None:
@@ -54,7 +54,7 @@ def _failure(document: dict[str, Any]) -> SdlabError:
     )
 
 
-class _Teller:
+class Teller:
     """Says each phase that a job begins, and every few seconds how far it is within one."""
 
     def __init__(self) -> None:

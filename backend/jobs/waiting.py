@@ -15,6 +15,10 @@ from storage.runs import Runs
 Told = Callable[[Run, Sequence[tuple[str, int]]], object]
 
 
+def tell_nobody(_run: Run, _phases: Sequence[tuple[str, int]]) -> None:
+    """For callers who only want the end."""
+
+
 def wait_for(
     database: Database,
     ids: Sequence[str],

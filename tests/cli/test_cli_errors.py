@@ -28,7 +28,7 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("nothing to resume", ["resume", "none", "--wait"], 'there is no run "none"'),
     ("nothing to export", ["export", "none", "--to", "x"], 'there is no run "none"'),
     ("nothing to compare", ["compare", "none", "other"], 'there is no run "none"'),
-    ("no form of export", ["export", "none", "--to", "x", "--format", "gguf"], "comes in a later"),
+    ("no form of export", ["export", "none", "--to", "x", "--format", "onnx"], "no export as"),
     ("no model", ["evaluate", "no model", "--probe", "prior"], "is no model that the lab can find"),
     ("no bundled model", ["premise", "lights", "--model", "bundled:gpt"], "no bundled model"),
     ("no probe", ["evaluate", "a/b", "--probe", "priors"], 'there is no probe "priors"'),
