@@ -123,6 +123,7 @@ def _run_document(run: Run, found: _Found, home: Path) -> Document:
         "config": run.config,
         "result": run.result or {},
         "group": run.group_id,
+        "after": run.after_run_id,
         "log": str((home / run.log_path).absolute()) if run.log_path else None,
         "created_at": run.created_at.isoformat(),
         "events": [
