@@ -28,6 +28,7 @@ from backend.jobs.health import check_health
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.queue import find_run
+from backend.jobs.sequences import find_sequence, sequence_document, start_sequence
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
 from backend.jobs.trace_documents import trace_documents
@@ -158,6 +159,18 @@ class Lab:
     def findings(self, names: Sequence[str]) -> list[str]:
         """What runs on one task gained and lost, the last against the others, in sentences."""
         return findings(self.database, [self._run(name) for name in names])
+
+    def start_sequence(self, document: Mapping[str, Any], *, forced: bool = False) -> str:
+        """Queues tasks to be learned one after the other, by each arm; the sequence's id.
+
+        The same document again goes on with the same sequence. Raises as configure and estimate.
+        """
+        return start_sequence(self.database, self.settings, document, forced=forced)
+
+    def sequence(self, name: str) -> Document:
+        """A sequence with its arms' runs and matrices, by id or its beginning. Raises NotFound."""
+        found = find_sequence(self.database, name)
+        return sequence_document(self.database, self.settings.home, found)
 
     def export(
         self,

@@ -27,12 +27,14 @@ def configure_run(
     settings: Settings,
     document: Mapping[str, Any],
     baseline: str | None = None,
+    *,
+    where: str = "configuration",
 ) -> list[RunConfig]:
     """The checked configuration, and its baseline's, with task version, model and start pinned.
 
     Raises ConfigError, NotFound and ModelError.
     """
-    config = resolve(document)
+    config = resolve(document, where)
     pinned: dict[str, Any] = {
         "model": find_model(config.model, settings),
         "task": pinned_name(find_task(database, config.task)),
