@@ -6,7 +6,8 @@ SdlabError
 │   ├── ConfigError    a run's configuration or the lab's settings
 │   ├── ModelError     a base model that cannot be found, loaded or afforded
 │   ├── NotFound       a name or id that the lab does not hold
-│   └── StateError     the thing is there, but not in a state that allows this
+│   ├── StateError     the thing is there, but not in a state that allows this
+│   └── DiskFull       no room is left for what was to be written
 ├── Replaced       a worker learned that another owner or attempt took its run: it must exit
 ├── StopRequested  the user asked a job to end early; it left a checkpoint
 └── Fault          exit 1: ours; the log has the traceback
@@ -14,8 +15,15 @@ SdlabError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import errno
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+# Libraries written in Rust (safetensors, tokenizers) say the number only in their message.
+_RUST: Final = re.compile(r"\(os error (\d+)\)")
+_SQLITE: Final = "database or disk is full"
 
 
 class SdlabError(Exception):
@@ -75,6 +83,10 @@ class StateError(UserError):
     code = "wrong_state"
 
 
+class DiskFull(UserError):
+    code = "disk_full"
+
+
 class Replaced(SdlabError):
     code = "replaced"
 
@@ -85,3 +97,42 @@ class StopRequested(SdlabError):
 
 class Fault(SdlabError):
     code = "fault"
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what it was caused by, says that there is no room left."""
+    return any(_says_no_room(each) for each in _causes(error))
+
+
+def disk_full(error: BaseException, *, where: str, remedy: str) -> DiskFull:
+    """What to tell of such an error; ``where`` if it names no file."""
+    files = [
+        each.filename2 or each.filename for each in _causes(error) if isinstance(each, OSError)
+    ]
+    return DiskFull(
+        "the disk is full, or a file would become larger than it may",
+        where=next((str(file) for file in files if file), where),
+        remedy=remedy,
+    )
+
+
+def stored_error(document: Mapping[str, Any], where: str) -> SdlabError:
+    """The error that a worker stored, with its code: a user's mistake or a fault, as it was."""
+    error = (UserError if document.get("exit_code") == UserError.exit_code else Fault)(
+        document["message"], where=where, remedy=document.get("remedy") or ""
+    )
+    error.code = document.get("code") or error.code
+    return error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _says_no_room(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    told = _RUST.search(str(error))
+    return _SQLITE in str(error) or (told is not None and int(told[1]) in _NO_ROOM)

@@ -13,8 +13,15 @@ from backend.data.mapping import parse_overrides
 from backend.data.split import parse_held_out
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
-from backend.jobs.documents import Document, run_document, task_document, version_document
+from backend.jobs.documents import (
+    Document,
+    run_document,
+    run_documents,
+    task_document,
+    version_document,
+)
 from backend.jobs.estimates import estimate_run
+from backend.jobs.export_jobs import check_target, export_run, take_export
 from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
 from backend.jobs.health import check_health
@@ -22,10 +29,11 @@ from backend.jobs.holders import server_address
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.queue import find_run
+from backend.jobs.sequences import find_sequence, sequence_document, start_sequence
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
 from backend.jobs.trace_documents import trace_documents
-from backend.jobs.waiting import Told, wait_for
+from backend.jobs.waiting import Told, tell_nobody, wait_for
 from backend.views import Views
 from storage.database import Database
 from storage.models import Run, new_id
@@ -129,21 +137,19 @@ class Lab:
 
     def stop(self, run: str) -> Document:
         """Asks a run to end at its next step, with a checkpoint. Raises NotFound, StateError."""
-        return run_document(self.database, queue.stop(self.database, self._run(run).id))
+        return self._document(queue.stop(self.database, self._run(run).id))
 
     def resume(self, run: str) -> Document:
         """Queues an ended run again; it goes on from its last checkpoint."""
-        resumed = queue.resume(self.database, self.settings, self._run(run).id)
-        return run_document(self.database, resumed)
+        return self._document(queue.resume(self.database, self.settings, self._run(run).id))
 
     def runs(self) -> list[Document]:
         """All jobs, newest first."""
-        runs = Runs(self.database).all()
-        return [run_document(self.database, run) for run in sorted(runs, key=lambda r: -r.seq)]
+        return run_documents(self.database, self.settings.home, Runs(self.database).all())
 
     def run(self, name: str) -> Document:
         """One job by id, the beginning of one, or a name that only it has. Raises NotFound."""
-        return run_document(self.database, self._run(name))
+        return self._document(self._run(name))
 
     def traces(self, name: str, step: int | None = None) -> list[Document]:
         """A run's traces of one step, token by token. Raises NotFound."""
@@ -157,16 +163,44 @@ class Lab:
         """What runs on one task gained and lost, the last against the others, in sentences."""
         return findings(self.database, [self._run(name) for name in names])
 
+    def start_sequence(self, document: Mapping[str, Any], *, forced: bool = False) -> str:
+        """Queues tasks to be learned one after the other, by each arm; the sequence's id.
+
+        The same document again goes on with the same sequence. Raises as configure and estimate.
+        """
+        return start_sequence(self.database, self.settings, document, forced=forced)
+
+    def sequence(self, name: str) -> Document:
+        """A sequence with its arms' runs and matrices, by id or its beginning. Raises NotFound."""
+        found = find_sequence(self.database, name)
+        return sequence_document(self.database, self.settings.home, found)
+
     def export(
-        self, run: str, target: Path, form: str = "peft", checkpoint: int | None = None
+        self,
+        run: str,
+        target: Path,
+        form: str = "peft",
+        checkpoint: int | None = None,
+        told: Told = tell_nobody,
     ) -> Document:
-        """Writes a run's adapter as a folder or a ZIP file; returns path, sha256 and bytes."""
+        """Writes a run's adapter as a folder or a ZIP file; returns path, sha256 and bytes.
+
+        Other forms than ``peft`` are written by a job, which this waits for.
+        """
         check_format(form)
+        if form != "peft":
+            check_target(target.expanduser(), form)
+            (job,) = self.wait([self.start_export(run, form, checkpoint)], told)
+            return take_export(self.settings, self._run(job["id"]), target)
         found = self._run(run)
         written = export_adapter(self.database, self.settings, found.id, target, checkpoint)
         return {"path": str(written.path), "sha256": written.sha256, "bytes": written.bytes}
 
-    def wait(self, ids: Sequence[str], told: Told = lambda _run, _phases: None) -> list[Document]:
+    def start_export(self, run: str, form: str, checkpoint: int | None = None) -> str:
+        """Queues the writing of a merged or GGUF model; the job's result names its artifact."""
+        return self._enqueue(export_run(self.database, self.settings, run, form, checkpoint))[0]
+
+    def wait(self, ids: Sequence[str], told: Told = tell_nobody) -> list[Document]:
         """Waits until the jobs have ended, telling of all that they do meanwhile.
 
         Supervises them itself, unless another process supervises this lab already.
@@ -190,6 +224,9 @@ class Lab:
 
     def _enqueue(self, *runs: Run) -> list[str]:
         return [run.id for run in queue.enqueue(self.database, self.settings, *runs)]
+
+    def _document(self, run: Run) -> Document:
+        return run_document(self.database, self.settings.home, run)
 
     def _run(self, name: str) -> Run:
         return find_run(self.database, name)

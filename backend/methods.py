@@ -7,6 +7,7 @@ and token weights.
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -193,6 +194,13 @@ def _overlay(base: dict[str, Any], changes: Mapping[str, Any]) -> None:
             _overlay(base[key], value)
         else:
             base[key] = value
+
+
+def overlaid(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``document`` with ``changes`` in it, group by group, as a run's settings overlay a preset."""
+    merged = copy.deepcopy(dict(document))
+    _overlay(merged, changes)
+    return merged
 
 
 def method_of(config: RunConfig) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.columns import upsert
+from storage.columns import by_run, upsert
 from storage.database import Database
 from storage.models import Artifact, Checkpoint, now
 
@@ -31,15 +33,24 @@ class Artifacts:
 
     def of_run(self, run_id: str) -> list[Artifact]:
         """A run's artifacts, oldest first."""
-        statement = select(Artifact).where(Artifact.run_id == run_id)
+        return self.of_runs([run_id])[run_id]
+
+    def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Artifact]]:
+        """The artifacts of these runs, oldest first, in one query."""
+        statement = select(Artifact).where(Artifact.run_id.in_(run_ids))
         with self._database.read() as session:
-            return list(session.scalars(statement.order_by(Artifact.created_at, Artifact.id)))
+            found = session.scalars(statement.order_by(Artifact.created_at, Artifact.id))
+            return by_run(run_ids, found)
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """A run's checkpoints that are on disk, by step."""
-        statement = select(Checkpoint).where(Checkpoint.run_id == run_id, Checkpoint.kept)
+        return self.checkpoints_of_runs([run_id])[run_id]
+
+    def checkpoints_of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Checkpoint]]:
+        """The checkpoints on disk of these runs, by step, in one query."""
+        statement = select(Checkpoint).where(Checkpoint.run_id.in_(run_ids), Checkpoint.kept)
         with self._database.read() as session:
-            return list(session.scalars(statement.order_by(Checkpoint.step)))
+            return by_run(run_ids, session.scalars(statement.order_by(Checkpoint.step)))
 
     def checkpoint(self, run_id: str, step: int | None = None) -> Checkpoint | None:
         """A run's checkpoint of ``step``; the newest one without a step."""

@@ -9,9 +9,11 @@ from typing import Any, Literal, cast
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
+from storage.chains import cancel_followers, is_ready
 from storage.database import Database
+from storage.history import add_event
 from storage.models import ACTIVE, Run, Slot, now
-from storage.runs import add_event, lock_run
+from storage.runs import lock_run
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,15 @@ class Claims:
             return list(session.scalars(select(Slot).order_by(Slot.id)))
 
     def claim(self, owner: str, kinds: Sequence[str] | None = None) -> Run | None:
-        """The first queued run, now starting in a free slot of one of ``kinds``.
+        """The first queued run that waits for no other one, now starting in a free slot.
 
-        None if there is no queued run or no free slot.
+        The slot is one of ``kinds``, if given. None if there is no such run or no free slot.
         """
         free = select(Slot).where(Slot.run_id.is_(None)).order_by(Slot.id).limit(1)
         if kinds is not None:
             free = free.where(Slot.kind.in_(kinds))
         queued = select(Run).where(Run.state == "queued", Run.stop_requested.is_(False))
-        queued = queued.order_by(Run.priority.desc(), Run.seq).limit(1)
+        queued = queued.where(is_ready()).order_by(Run.priority.desc(), Run.seq).limit(1)
         with self._database.write() as session:
             # SQLite has no FOR UPDATE and needs none: the transaction began with the write lock.
             slot = session.scalar(free.with_for_update(skip_locked=True))
@@ -185,6 +187,8 @@ def _end(
     add_event(session, run, state, message, level)
     run.state, run.error, run.ended_at, run.eta_s = state, error, now(), None
     _free_slot(session, run)
+    if state != "done":
+        cancel_followers(session, run)
 
 
 def _free_slot(session: Session, run: Run) -> None:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import DateTime, Dialect, Insert, TypeDecorator
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+
+
+class OfRun(Protocol):
+    """A row that belongs to a run."""
+
+    @property
+    def run_id(self) -> Any: ...
+
+
+Row = TypeVar("Row", bound=OfRun)
+
+
+def by_run(run_ids: Iterable[str], rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each run, in their order; runs without any are there, too."""
+    grouped: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
+    for row in rows:
+        grouped[row.run_id].append(row)
+    return grouped
 
 
 class UtcDateTime(TypeDecorator[datetime]):

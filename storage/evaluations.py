@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from storage.columns import by_run
 from storage.database import Database
 from storage.models import Evaluation, EvaluationItem, new_id
 
@@ -26,6 +27,13 @@ class Evaluations:
         with self._database.read() as session:
             return list(session.scalars(statement))
 
+    def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Evaluation]]:
+        """The evaluations of these runs, each by step, probe and metric, in one query."""
+        statement = select(Evaluation).where(Evaluation.run_id.in_(run_ids))
+        statement = statement.order_by(Evaluation.step, Evaluation.probe, Evaluation.metric)
+        with self._database.read() as session:
+            return by_run(run_ids, session.scalars(statement))
+
     def get(self, evaluation_id: str) -> Evaluation | None:
         with self._database.read() as session:
             return session.get(Evaluation, evaluation_id)
@@ -36,11 +44,11 @@ class Evaluations:
             return _items(session, evaluation_id)
 
     def known(self, fingerprint: str) -> tuple[Evaluation, list[EvaluationItem]] | None:
-        """The newest whole evaluation with this fingerprint, of any run, and its items."""
+        """The whole evaluation that was first made with this fingerprint, and its items."""
         statement = select(Evaluation).where(
             Evaluation.fingerprint == fingerprint, Evaluation.subset.is_(False)
         )
-        statement = statement.order_by(Evaluation.created_at.desc()).limit(1)
+        statement = statement.order_by(Evaluation.created_at).limit(1)
         with self._database.read() as session:
             evaluation = session.scalar(statement) if fingerprint else None
             return None if evaluation is None else (evaluation, _items(session, evaluation.id))

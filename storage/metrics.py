@@ -38,10 +38,17 @@ class Metrics:
 
     def latest(self, run_id: str) -> dict[str, float]:
         """The newest value of each curve."""
-        statement = select(LatestMetric.key, LatestMetric.value)
-        statement = statement.where(LatestMetric.run_id == run_id).order_by(LatestMetric.key)
+        return self.latest_of([run_id])[run_id]
+
+    def latest_of(self, run_ids: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The newest value of each curve of these runs, in one query."""
+        latest: dict[str, dict[str, float]] = {run_id: {} for run_id in run_ids}
+        statement = select(LatestMetric.run_id, LatestMetric.key, LatestMetric.value)
+        statement = statement.where(LatestMetric.run_id.in_(run_ids)).order_by(LatestMetric.key)
         with self._database.read() as session:
-            return {key: _number(value) for key, value in session.execute(statement)}
+            for run_id, key, value in session.execute(statement):
+                latest[run_id][key] = _number(value)
+        return latest
 
 
 def put_metrics(session: Session, run_id: str, points: Sequence[Point]) -> None:

@@ -97,7 +97,8 @@ class Artifact(Base):
 class Run(Base):
     """A run and its place in the queue: the row is the queue entry.
 
-    ``seq`` is the order of enqueuing; a higher ``priority`` goes first.
+    ``seq`` is the order of enqueuing; a higher ``priority`` goes first. A run with
+    ``after_run_id`` waits until that one is done, see storage.chains.
     """
 
     __tablename__ = "runs"
@@ -114,6 +115,9 @@ class Run(Base):
     model: Mapped[str] = mapped_column(default="")
     priority: Mapped[int] = mapped_column(default=0)
     group_id: Mapped[str | None] = mapped_column(index=True)
+    after_run_id: Mapped[str | None] = mapped_column(
+        ForeignKey("runs.id", ondelete="SET NULL"), index=True
+    )
     slot_id: Mapped[str | None]
     owner: Mapped[str | None]
     attempt: Mapped[int] = mapped_column(default=0)
@@ -135,6 +139,17 @@ class Run(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class TaskSequence(Base):
+    """Tasks learned one after the other; its runs have its id as their group."""
+
+    __tablename__ = "sequences"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    fingerprint: Mapped[str] = mapped_column(unique=True)
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class Slot(Base):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from storage.chains import cancel_followers, revive_followers
+from storage.columns import by_run
 from storage.database import Database, serialize
+from storage.history import add_event
 from storage.models import ACTIVE, Event, Run, new_id, now
 
 
@@ -22,14 +24,7 @@ class Runs:
         """Puts runs at the end of the queue, in this order, all or none."""
         with self._database.write() as session:
             serialize(session, "runs")
-            last = session.scalar(select(func.max(Run.seq))) or 0
-            for seq, run in enumerate(runs, start=last + 1):
-                run.id = run.id or new_id()
-                run.seq = seq
-                run.state = "queued"
-                session.add(run)
-                session.flush()
-                add_event(session, run, "queued", "queued")
+            put_runs(session, runs)
         return list(runs)
 
     def get(self, run_id: str) -> Run | None:
@@ -67,6 +62,12 @@ class Runs:
         with self._database.read() as session:
             return list(session.scalars(statement.order_by(Event.id)))
 
+    def events_of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Event]]:
+        """The histories of these runs, in one query."""
+        statement = select(Event).where(Event.run_id.in_(run_ids)).order_by(Event.id)
+        with self._database.read() as session:
+            return by_run(run_ids, session.scalars(statement))
+
     def request_stop(self, run_id: str) -> str | None:
         """Cancels a queued run at once, asks an active one to stop, leaves others alone.
 
@@ -80,6 +81,7 @@ class Runs:
             if found == "queued":
                 run.state, run.ended_at, run.stop_requested = "cancelled", now(), True
                 add_event(session, run, "cancelled", "cancelled before it began")
+                cancel_followers(session, run)
             elif found in ACTIVE and not run.stop_requested:
                 run.stop_requested = True
                 add_event(session, run, "stop", "asked to stop")
@@ -100,25 +102,22 @@ class Runs:
                 run.error, run.ended_at, run.eta_s = None, None, None
                 run.max_attempts = run.attempt + more_attempts
                 add_event(session, run, "resumed", f"queued again after it was {found}")
+                revive_followers(session, run)
             return found
+
+
+def put_runs(session: Session, runs: Sequence[Run]) -> None:
+    """Queues runs; the caller holds the lock named "runs"."""
+    last = session.scalar(select(func.max(Run.seq))) or 0
+    for seq, run in enumerate(runs, start=last + 1):
+        run.id = run.id or new_id()
+        run.seq = seq
+        run.state = "queued"
+        session.add(run)
+        session.flush()
+        add_event(session, run, "queued", "queued")
 
 
 def lock_run(session: Session, run_id: str) -> Run | None:
     """The run's row, which nobody else changes until the transaction ends."""
     return session.get(Run, run_id, with_for_update=True)
-
-
-def add_event(
-    session: Session,
-    run: Run,
-    kind: str,
-    message: str,
-    level: str = "info",
-    data: dict[str, Any] | None = None,
-) -> None:
-    """A line in the run's history."""
-    session.add(
-        Event(
-            run_id=run.id, attempt=run.attempt, kind=kind, message=message, level=level, data=data
-        )
-    )

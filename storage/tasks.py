@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ class NewVersion:
     split: Mapping[str, Any]
     rows: tuple[tuple[Part, Mapping[str, Any]], ...]
     upload: Artifact | None = None
+    held_out_upload: Artifact | None = None
 
 
 class Tasks:
@@ -70,6 +71,13 @@ class Tasks:
         with self._database.read() as session:
             return session.scalar(statement)
 
+    def names(self, version_ids: Sequence[str]) -> dict[str, str]:
+        """The task's name of each of these versions, in one query."""
+        statement = select(TaskVersion.id, Task.name).join(Task)
+        with self._database.read() as session:
+            found = session.execute(statement.where(TaskVersion.id.in_(version_ids)))
+            return {row.id: row.name for row in found}
+
     def versions(self, task_id: str) -> list[TaskVersion]:
         """A task's versions, oldest first."""
         statement = select(TaskVersion).where(TaskVersion.task_id == task_id)
@@ -98,9 +106,9 @@ class Tasks:
 
 
 def _insert_version(session: Session, task: Task, new: NewVersion) -> TaskVersion:
-    if new.upload is not None:
-        session.add(new.upload)
-        session.flush()
+    uploads = [upload for upload in (new.upload, new.held_out_upload) if upload is not None]
+    session.add_all(uploads)
+    session.flush()
     newest = session.scalar(
         select(func.max(TaskVersion.number)).where(TaskVersion.task_id == task.id)
     )

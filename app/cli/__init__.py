@@ -8,7 +8,19 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli import demo, doctor, evaluate, export, premise, runs, serve, task, traces, train
+from app.cli import (
+    demo,
+    doctor,
+    evaluate,
+    export,
+    premise,
+    runs,
+    sequence,
+    serve,
+    task,
+    traces,
+    train,
+)
 from app.cli.output import failure_log, show_error
 from backend.errors import SdlabError, UserError
 
@@ -26,6 +38,7 @@ for command in (
     task.task,
     premise.premise,
     train.train,
+    sequence.sequence,
     runs.runs,
     runs.show,
     runs.stop,

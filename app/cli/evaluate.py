@@ -55,13 +55,17 @@ def compare(runs: tuple[str, ...], as_json: bool) -> None:
 def _comparison(document: dict[str, Any]) -> Iterator[str]:
     for reason in document["why_not"]:
         yield f"not comparable: {reason}"
+    names = {run["id"]: f"{run['name']} ({run['id'][:8]})" for run in document["runs"]}
+    first = names[document["runs"][0]["id"]]
     for difference in document["config_differences"]:
+        yield f"{first} | {names[difference['runs'][1]]}"
         for key, (ours, theirs) in difference["settings"].items():
             yield f"  {key}: {ours} | {theirs}"
-    rows = [("probe", "second minus first", "95 % interval", "p")]
+    rows = [("run", "probe", f"its score minus that of {first}", "95 % interval", "p")]
     for pair in document["pairs"]:
         unit, scale = ("nats", 1) if pair["metric"] == "kl_nats" else ("points", 100)
-        rows.append((pair["probe"], f"{pair['difference'] * scale:+.3g} {unit}",
+        rows.append((names[pair["runs"][1]], pair["probe"],
+                     f"{pair['difference'] * scale:+.3g} {unit}",
                      f"{pair['low'] * scale:+.3g} to {pair['high'] * scale:+.3g}",
                      f"{pair['p']:.3f}"))  # fmt: skip
     yield from table(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import tempfile
 import time
@@ -10,16 +9,15 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from backend.bootstrap import build_lab
 from backend.config import Settings, validate_settings
-from backend.errors import Fault, SdlabError, UserError
+from backend.errors import Fault, SdlabError, disk_full, is_disk_full
 from backend.lab import Lab
 
-_NO_ROOM: Final = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -78,7 +76,12 @@ def failure_log(error: Exception) -> SdlabError:
     A full disk is no fault of ours, whoever met it: that is the user's to put right.
     """
     if is_disk_full(error):
-        return _disk_full(error)
+        return disk_full(
+            error,
+            where=str(Settings().home),
+            remedy="free some space or set SDLAB_HOME to a larger disk; nothing was stored by "
+            "halves",
+        )
     text = "".join(traceback.format_exception(error))
     folder = Settings().home / "logs"
     try:
@@ -97,24 +100,6 @@ def failure_log(error: Exception) -> SdlabError:
         where="a fault of ours",
         remedy=f"the log is in {path}; please report it",
     )
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Whether an error says that there is no room left; SQLite says so only in its message."""
-    if isinstance(error, OSError):
-        return error.errno in _NO_ROOM
-    return "database or disk is full" in str(error)
-
-
-def _disk_full(error: Exception) -> UserError:
-    name = error.filename2 or error.filename if isinstance(error, OSError) else None
-    full = UserError(
-        "the disk is full, or a file would become larger than it may",
-        where=str(name or Settings().home),
-        remedy="free some space or set SDLAB_HOME to a larger disk; nothing was stored by halves",
-    )
-    full.code = "disk_full"
-    return full
 
 
 def percent(score: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import click
 
 from app.cli.output import duration, json_option, open_lab, percent, table
 from app.cli.output import show as print_document
-from app.cli.waiting import wait_for
+from app.cli.waiting import exit_code_of, wait_for
 
 
 @click.command()
@@ -85,6 +85,8 @@ def resume(run: str, wait: bool, as_json: bool) -> None:
         if wait:
             document = wait_for(lab, [document["id"]])[0]
         print_document(document, as_json, _state)
+        if wait:
+            raise click.exceptions.Exit(exit_code_of([document]))
 
 
 def _state(run: dict[str, Any]) -> Iterator[str]:

@@ -9,10 +9,11 @@ from typing import Any
 import click
 import yaml
 
+from app.cli.files import read_config
 from app.cli.output import json_option, open_lab, show, tell
 from app.cli.runs import run_lines
-from app.cli.waiting import QUEUED, wait_for
-from backend.config import DEFAULT_MODEL, parse_yaml
+from app.cli.waiting import QUEUED, exit_code_of, wait_for
+from backend.config import DEFAULT_MODEL
 from backend.errors import ConfigError
 from backend.methods import set_dotted
 
@@ -69,8 +70,8 @@ def train(
             tell(QUEUED)
             documents = [lab.run(run_id) for run_id in ids]
         show(documents if baseline else documents[0], as_json, _lines)
-        if wait and any(run["state"] not in ("done", "cancelled") for run in documents):
-            raise click.exceptions.Exit(1)
+        if wait:
+            raise click.exceptions.Exit(exit_code_of(documents))
 
 
 def _lines(documents: Any) -> Iterator[str]:
@@ -81,7 +82,7 @@ def _lines(documents: Any) -> Iterator[str]:
 def _document(
     config: Path | None, options: dict[str, Any], settings: tuple[str, ...]
 ) -> dict[str, Any]:
-    document = _read(config) if config is not None else {}
+    document = read_config(config) if config is not None else {}
     document |= options
     if config is None and not {"task", "method"} <= document.keys():
         raise ConfigError(
@@ -95,15 +96,6 @@ def _document(
             raise ConfigError(f'"{setting}" is no setting', where="--set", remedy="write KEY=VALUE")
         set_dotted(document, SHORT_FORMS.get(key, key), _value(text, setting))
     return document
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return parse_yaml(path.read_text("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the file ({error})", where=str(path), remedy="give a YAML file"
-        ) from error
 
 
 def _value(text: str, setting: str) -> Any:

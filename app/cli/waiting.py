@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.cli.output import duration, show, tell
-from backend.errors import Fault
+from backend.errors import SdlabError, StateError, stored_error
 from backend.lab import Lab
 
 QUIET_S = 5.0
@@ -16,7 +16,7 @@ QUEUED = "queued: run sdlab serve, or give --wait"
 
 def wait_for(lab: Lab, ids: Sequence[str]) -> list[dict[str, Any]]:
     """The jobs' documents once all have ended; progress goes to stderr meanwhile."""
-    return lab.wait(ids, _Teller())
+    return lab.wait(ids, Teller())
 
 
 def result_of(lab: Lab, run_id: str, wait: bool, as_json: bool) -> dict[str, Any] | None:
@@ -29,18 +29,32 @@ def result_of(lab: Lab, run_id: str, wait: bool, as_json: bool) -> dict[str, Any
 
 
 def must_be_done(document: dict[str, Any]) -> dict[str, Any]:
-    """The document of a job that is done. Raises Fault with the job's own error otherwise."""
+    """The document of a job that is done. Raises the job's own error otherwise."""
     if document["state"] != "done":
-        error = document["error"] or {}
-        raise Fault(
-            error.get("message") or f"the job is {document['state']}",
-            where=f"{document['name']} ({document['id'][:8]})",
-            remedy=error.get("remedy") or f"see the log: {document['log']}",
-        )
+        raise _failure(document)
     return document
 
 
-class _Teller:
+def exit_code_of(documents: Sequence[dict[str, Any]]) -> int:
+    """0 if all are done, or were stopped as someone wished; else told, 2 for users' mistakes."""
+    failures = [_failure(each) for each in documents if each["state"] not in ("done", "cancelled")]
+    for failure in failures:
+        tell(f"sdlab: {failure}")
+    return min((failure.exit_code for failure in failures), default=0)
+
+
+def _failure(document: dict[str, Any]) -> SdlabError:
+    where = f"{document['name']} ({document['id'][:8]})"
+    if document["error"]:
+        return stored_error(document["error"], where)
+    return StateError(
+        f"the job is {document['state']}",
+        where=where,
+        remedy=f"go on with: sdlab resume {document['id'][:8]} --wait",
+    )
+
+
+class Teller:
     """Says each phase that a job begins, and every few seconds how far it is within one."""
 
     def __init__(self) -> None:

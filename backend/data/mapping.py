@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, get_args
 from backend.config import Frozen
 from backend.data.formats.row import Row
 from backend.data.report import FileError
+from backend.errors import DataError
 
 Target = Literal["prompt", "demonstration", "messages", "reference", "tags", "id", "system"]
 TARGETS: Final[tuple[Target, ...]] = get_args(Target)
@@ -63,13 +64,13 @@ class ColumnMapping(Frozen):
 
 
 def parse_overrides(options: Iterable[str]) -> dict[str, str]:
-    """``["prompt=q"]`` as ``{"prompt": "q"}``. Raises FileError for anything else."""
+    """``["prompt=q"]`` as ``{"prompt": "q"}``. Raises DataError for anything else."""
     pairs = {}
     for option in options:
         target, equals, column = option.partition("=")
         if not equals or not column:
-            raise FileError(
-                "mapping", f'"{option}" is no mapping', "write it as --map prompt=COLUMN"
+            raise DataError(
+                f'"{option}" is no mapping', where="--map", remedy="write it as --map prompt=COLUMN"
             )
         pairs[target.strip()] = column
     return pairs

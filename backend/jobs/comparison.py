@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from backend.config import RunConfig, validate
 from backend.errors import StateError
 from backend.evaluation.intervals import paired
 from backend.jobs.documents import Document
+from backend.jobs.scored_items import scores_by_item
 from backend.methods import flat
 from storage.database import Database
 from storage.evaluations import Evaluations
@@ -18,6 +18,7 @@ from storage.models import Evaluation, Run
 def compare_runs(database: Database, runs: list[Run]) -> Document:
     """The first run against each of the others, probe by probe, on the items both answered.
 
+    Items are the same if id, prompt and expected answer are.
     ``difference`` is the other's score minus the first's. Raises StateError below two runs.
     """
     if len(runs) < 2:
@@ -27,6 +28,7 @@ def compare_runs(database: Database, runs: list[Run]) -> Document:
     if not pairs:
         reasons.append("they have no probe with final scores in common")
     return {
+        "runs": [{"id": run.id, "name": run.name} for run in runs],
         "comparable": not reasons,
         "why_not": reasons,
         "config_differences": [_differences(runs[0], run) for run in runs[1:]],
@@ -61,7 +63,7 @@ def _pairs(database: Database, first: Run, other: Run) -> list[Document]:
     for key, evaluation in _final(database, first).items():
         if key not in theirs:
             continue
-        a, b = (_scores(database, e) for e in (evaluation, theirs[key]))
+        a, b = (scores_by_item(database, e) for e in (evaluation, theirs[key]))
         shared = [item for item in a if item in b]
         if shared:
             difference = paired([a[item] for item in shared], [b[item] for item in shared])
@@ -77,7 +79,3 @@ def _final(database: Database, run: Run) -> dict[tuple[str, str], Evaluation]:
     whole = Evaluations(database).of_run(run.id, subset=False)
     ends = [found for found in whole if found.step == run.total_steps]
     return {(found.probe, found.metric): found for found in ends}
-
-
-def _scores(database: Database, evaluation: Evaluation) -> dict[str, Any]:
-    return {item.item_id: item.score for item in Evaluations(database).items(evaluation.id)}

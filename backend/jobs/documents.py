@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from backend.jobs.tasks import StoredTask
 from storage.artifacts import Artifacts
 from storage.database import Database
 from storage.evaluations import Evaluations
 from storage.metrics import Metrics
-from storage.models import Evaluation, Run, Task, TaskVersion
+from storage.models import Artifact, Checkpoint, Evaluation, Event, Run, Task, TaskVersion
 from storage.runs import Runs
 from storage.tasks import Tasks
 
@@ -56,17 +58,45 @@ def evaluation_document(evaluation: Evaluation) -> Document:
     }
 
 
-def run_document(database: Database, run: Run) -> Document:
+def run_document(database: Database, home: Path, run: Run) -> Document:
     """RUN of the command line's contract, and what the pages show besides."""
+    return run_documents(database, home, [run])[0]
+
+
+def run_documents(database: Database, home: Path, runs: Sequence[Run]) -> list[Document]:
+    """The documents of runs, in the same number of queries however many there are."""
+    ids = [run.id for run in runs]
     artifacts = Artifacts(database)
-    task = Tasks(database).of_version(run.task_version_id) if run.task_version_id else None
+    found = _Found(
+        Tasks(database).names([run.task_version_id for run in runs if run.task_version_id]),
+        Metrics(database).latest_of(ids),
+        Evaluations(database).of_runs(ids),
+        artifacts.checkpoints_of_runs(ids),
+        artifacts.of_runs(ids),
+        Runs(database).events_of_runs(ids),
+    )
+    return [_run_document(run, found, home) for run in runs]
+
+
+class _Found(NamedTuple):
+    """What belongs to runs, by the run's id; names of tasks by that of their version."""
+
+    tasks: Mapping[str, str]
+    metrics: Mapping[str, Mapping[str, float]]
+    evaluations: Mapping[str, Sequence[Evaluation]]
+    checkpoints: Mapping[str, Sequence[Checkpoint]]
+    artifacts: Mapping[str, Sequence[Artifact]]
+    events: Mapping[str, Sequence[Event]]
+
+
+def _run_document(run: Run, found: _Found, home: Path) -> Document:
     return {
         "id": run.id,
         "name": run.name,
         "kind": run.kind,
         "state": run.state,
         "method": run.method,
-        "task": task.name if task else run.config.get("task"),
+        "task": found.tasks.get(run.task_version_id or "", run.config.get("task")),
         "model": run.model,
         "progress": {
             "step": run.step,
@@ -77,28 +107,27 @@ def run_document(database: Database, run: Run) -> Document:
         # NaN, as a run that diverged ends with, is no JSON.
         "metrics": {
             key: value if math.isfinite(value) else None
-            for key, value in Metrics(database).latest(run.id).items()
+            for key, value in found.metrics[run.id].items()
         },
-        "evaluations": [
-            evaluation_document(found) for found in Evaluations(database).of_run(run.id)
-        ],
+        "evaluations": [evaluation_document(each) for each in found.evaluations[run.id]],
         "checkpoints": [
             {"step": point.step, "sha256": point.sha256, "bytes": point.bytes}
-            for point in artifacts.checkpoints(run.id)
+            for point in found.checkpoints[run.id]
         ],
         "artifacts": [
-            {"id": found.id, "kind": found.kind, "sha256": found.sha256, "bytes": found.bytes}
-            for found in artifacts.of_run(run.id)
+            {"id": each.id, "kind": each.kind, "sha256": each.sha256, "bytes": each.bytes}
+            for each in found.artifacts[run.id]
         ],
         "error": run.error,
         "attempt": run.attempt,
         "config": run.config,
         "result": run.result or {},
         "group": run.group_id,
-        "log": run.log_path,
+        "after": run.after_run_id,
+        "log": str((home / run.log_path).absolute()) if run.log_path else None,
         "created_at": run.created_at.isoformat(),
         "events": [
             {"at": event.at.isoformat(), "level": event.level, "message": event.message}
-            for event in Runs(database).events(run.id)
+            for event in found.events[run.id]
         ],
     }

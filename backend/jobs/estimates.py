@@ -8,9 +8,11 @@ from typing import Final
 
 from backend.config import RunConfig, Settings
 from backend.data.demonstration import Demonstration, Message
+from backend.errors import ModelError
 from backend.evaluation.probe_names import expand
 from backend.jobs.documents import Document
 from backend.jobs.tasks import demonstrations, find_task
+from backend.methods import resolve
 from backend.models.estimate import estimate, in_words, refusal
 from backend.models.hardware import hardware_profile
 from backend.models.on_disk import folder_on_disk
@@ -23,6 +25,8 @@ SAMPLED_ROWS: Final = 64
 # English text by the tokenizers of today's models, for models that are not on this disk yet.
 CHARACTERS_A_TOKEN: Final = 4.0
 TURN_TOKENS: Final = 6
+_SMALLEST: Final = {"task": "any", "method": "sft", "steps": 1, "batch_size": 1,
+                    "adapter": {"rank": 1}, "rollout": {"max_new_tokens": 1}}  # fmt: skip
 
 
 def estimate_run(
@@ -46,6 +50,19 @@ def estimate_run(
     if refused is not None:
         raise refused
     return {"known": True, "words": in_words(found), **asdict(found)}
+
+
+def check_memory(settings: Settings, model: str) -> None:
+    """Raises ModelError for a model that cannot even answer here: its weights do not fit.
+
+    What the smallest step of training needs is hardly more than that.
+    """
+    profile = hardware_profile(settings)
+    found = estimate(resolve(_SMALLEST | {"model": model}), Lengths(1, 0, 1), [], profile,
+                     settings.home)  # fmt: skip
+    refused = None if found is None else refusal(found, profile, forced=True)
+    if refused is not None:
+        raise ModelError(refused.message, where="model", remedy="choose a smaller model")
 
 
 def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration]) -> Lengths:

@@ -15,6 +15,7 @@ from backend.errors import ModelError, NotFound, StateError, UserError
 from backend.export.adapter import AdapterSource, Exported, write_adapter
 from backend.export.bases import describe_base
 from backend.export.model_card import CardFacts, Measured, ProbeFacts, TaskFacts, model_card
+from backend.jobs.export_jobs import JOB_FORMATS
 from backend.jobs.work.context import checkpoint_folder, run_folder
 from backend.methods import PRESETS, differences
 from backend.models.on_disk import folder_on_disk
@@ -25,7 +26,7 @@ from storage.models import Artifact, Checkpoint, Evaluation, Run, now
 from storage.runs import Runs
 from storage.tasks import Tasks
 
-FORMATS: Final = ("peft",)
+FORMATS: Final = ("peft", *JOB_FORMATS)
 ADAPTER_KIND: Final = "adapter"
 ADAPTER_NAME: Final = "adapter.zip"
 _LIBRARIES: Final = ("sdlab", "torch", "transformers", "peft", "tokenizers", "safetensors")
@@ -34,11 +35,12 @@ _NOT_METHOD: Final = frozenset({"name", "task", "model"})
 
 
 def check_format(form: str) -> None:
-    """Raises UserError for a form of export that this version does not have."""
+    """Raises UserError for a form of export that there is not."""
     if form not in FORMATS:
-        later = "it comes in a later version" if form in ("merged", "gguf") else "there is none"
         raise UserError(
-            f'no export as "{form}": {later}', where="--format", remedy="use --format peft"
+            f'there is no export as "{form}"',
+            where="--format",
+            remedy=f"use one of {', '.join(FORMATS)}",
         )
 
 

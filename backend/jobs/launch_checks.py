@@ -1,17 +1,35 @@
-"""What must hold before a run is queued: its task, probes, context and model are there."""
+"""What must hold before a run is queued: its task, probes, context, start and model are there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from backend.config import EvaluationConfig, RunConfig, Settings, TeacherConfig
-from backend.errors import ConfigError, StateError
+from backend.atomic import file_sha256
+from backend.config import (
+    EvaluateConfig,
+    EvaluationConfig,
+    RunConfig,
+    Settings,
+    TeacherConfig,
+    validate,
+)
+from backend.errors import ConfigError, NotFound, StateError
 from backend.evaluation.probe_names import expand
+from backend.jobs.estimates import check_memory
 from backend.jobs.tasks import find_task
+from backend.jobs.work.context import checkpoint_folder
+from backend.methods import flat
 from backend.models.sources import find_source
 from backend.text.contexts import find_context
 from storage.artifacts import Artifacts
 from storage.database import Database
+from storage.models import Checkpoint
+from storage.runs import Runs
+
+# What names all other files of a checkpoint, see backend.training.checkpoints.
+_MANIFEST: Final = "manifest.json"
+_USUAL_ALONG: Final = EvaluateConfig().along
 
 
 def check_run(database: Database, settings: Settings, config: RunConfig) -> None:
@@ -19,7 +37,9 @@ def check_run(database: Database, settings: Settings, config: RunConfig) -> None
     find_task(database, config.task)
     find_context(config.teacher)
     check_probes(database, config.evaluate.probes)
+    check_along(config.evaluate)
     find_source(config.model, settings.home)
+    check_start(database, settings, config)
 
 
 def check_evaluation(database: Database, settings: Settings, config: EvaluationConfig) -> None:
@@ -40,7 +60,7 @@ def check_evaluation(database: Database, settings: Settings, config: EvaluationC
                 where=f"run {config.run}",
                 remedy=f"see: sdlab show {config.run}",
             )
-    find_source(config.model, settings.home)
+    check_memory(settings, config.model)
 
 
 def check_premise_context(name: str) -> None:
@@ -59,3 +79,72 @@ def check_probes(database: Database, names: Sequence[str]) -> None:
     for name in expand(names):
         if name.startswith("task:"):
             find_task(database, name.removeprefix("task:"))
+
+
+def check_along(evaluate: EvaluateConfig) -> None:
+    """Raises ConfigError for probes along the run that are not among its probes.
+
+    The usual ones are a wish, not an order: those that the run lacks are left out.
+    """
+    if evaluate.along == _USUAL_ALONG:
+        return
+    probes = expand(evaluate.probes)
+    missing = [name for name in expand(evaluate.along) if name not in probes]
+    if missing:
+        raise ConfigError(
+            f'"{missing[0]}" is to be scored along the run, but is none of its probes '
+            f"({', '.join(probes)})",
+            where="evaluate.along",
+            remedy="add it to evaluate.probes, or take it out",
+        )
+
+
+def check_start(database: Database, settings: Settings, config: RunConfig) -> None:
+    """Raises NotFound, ConfigError or StateError unless the run to start from fits this one."""
+    if config.start_from is None:
+        return
+    run = Runs(database).get(config.start_from)
+    if run is None:
+        raise NotFound(
+            f'there is no run "{config.start_from}"',
+            where="start_from",
+            remedy="list them with: sdlab runs",
+        )
+    if run.kind != "train":
+        raise ConfigError(
+            f"{run.name} is a job of kind {run.kind}, which has no adapter",
+            where="start_from",
+            remedy="name a training run",
+        )
+    if run.model != config.model:
+        raise ConfigError(
+            f"{run.name} trained {run.model}, and this run is on {config.model}",
+            where="start_from",
+            remedy=f"set model to {run.model}, or start from another run",
+        )
+    _check_adapter(run.name, validate(RunConfig, run.config, f"run {run.id}"), config)
+    checkpoint = Artifacts(database).checkpoint(run.id)
+    if checkpoint is None or not _is_whole(settings, checkpoint):
+        found = "has no checkpoint yet" if checkpoint is None else "has a damaged last checkpoint"
+        raise StateError(
+            f"{run.name} {found}",
+            where="start_from",
+            remedy=f"train it further, see: sdlab show {run.id}",
+        )
+
+
+def _check_adapter(name: str, theirs: RunConfig, ours: RunConfig) -> None:
+    first, second = (flat(each.as_document()["adapter"]) for each in (theirs, ours))
+    differing = [key for key in first | second if first.get(key) != second.get(key)]
+    if differing:
+        key = differing[0]
+        raise ConfigError(
+            f"the adapter of {name} has {key} {first.get(key)}, and this run has {second.get(key)}",
+            where=f"adapter.{key}",
+            remedy=f"set adapter.{key} to {first.get(key)}, or start from another run",
+        )
+
+
+def _is_whole(settings: Settings, checkpoint: Checkpoint) -> bool:
+    manifest = checkpoint_folder(settings, checkpoint) / _MANIFEST
+    return manifest.is_file() and file_sha256(manifest) == checkpoint.sha256

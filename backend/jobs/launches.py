@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.config import EvaluationConfig, PremiseConfig, RunConfig, Settings, validate
 from backend.errors import NotFound
+from backend.jobs.estimates import check_memory
 from backend.jobs.launch_checks import (
     check_evaluation,
     check_premise_context,
@@ -26,12 +27,14 @@ def configure_run(
     settings: Settings,
     document: Mapping[str, Any],
     baseline: str | None = None,
+    *,
+    where: str = "configuration",
 ) -> list[RunConfig]:
     """The checked configuration, and its baseline's, with task version, model and start pinned.
 
     Raises ConfigError, NotFound and ModelError.
     """
-    config = resolve(document)
+    config = resolve(document, where)
     pinned: dict[str, Any] = {
         "model": find_model(config.model, settings),
         "task": pinned_name(find_task(database, config.task)),
@@ -68,6 +71,7 @@ def premise_run(
     check_premise_context(config.context)
     model = find_model(config.model, settings)
     stored = find_task(database, config.task)
+    check_memory(settings, model)
     pinned = {"model": model, "task": pinned_name(stored)}
     return Run(
         name=f"{stored.task.name} · premise",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.config import Settings
 from backend.errors import ConfigError, NotFound, StateError
 from storage.database import Database
-from storage.models import ACTIVE, Run
+from storage.models import ACTIVE, FINAL, Run
 from storage.runs import Runs
 
 
@@ -34,8 +34,10 @@ def stop(database: Database, run_id: str) -> Run:
 def resume(database: Database, settings: Settings, run_id: str) -> Run:
     """The run, queued again; it goes on from its last checkpoint.
 
-    Raises NotFound, and StateError unless it is cancelled, failed or lost.
+    What was cancelled because of it is queued again, too. Raises NotFound, and StateError unless
+    it is cancelled, failed or lost, and where the run that it goes on from must be resumed first.
     """
+    _check_earlier(database, run_id)
     found = Runs(database).requeue(run_id, settings.max_attempts)
     if found == "done":
         raise StateError(
@@ -50,6 +52,19 @@ def resume(database: Database, settings: Settings, run_id: str) -> Run:
             remedy=f"wait for it, or stop it first with: sdlab stop {run_id}",
         )
     return _get(database, run_id)
+
+
+def _check_earlier(database: Database, run_id: str) -> None:
+    runs = Runs(database)
+    run = runs.get(run_id)
+    while run is not None and run.after_run_id is not None:
+        run = runs.get(run.after_run_id)
+        if run is not None and run.state in FINAL and run.state != "done":
+            raise StateError(
+                f"it goes on from {run.name} ({run.id[:8]}), which is {run.state}",
+                where=f"run {run_id}",
+                remedy=f"resume that one first, and this one follows: sdlab resume {run.id[:8]}",
+            )
 
 
 def find_run(database: Database, name: str) -> Run:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,13 +72,10 @@ def add_task(database: Database, settings: Settings, new: NewTask) -> Added:
         scorer=new.scorer,
         max_mib=settings.max_upload_mib,
     )
-    upload, is_new_file = _keep_upload(settings, new.path)
-    try:
-        version, is_new = Tasks(database).add_version(new.name, _as_version(new, loaded, upload))
-    except BaseException:
-        if is_new_file:
-            (settings.home / upload.path).unlink(missing_ok=True)
-        raise
+    with _kept_uploads(settings, new) as (upload, apart):
+        version, is_new = Tasks(database).add_version(
+            new.name, _as_version(new, loaded, upload, apart)
+        )
     task = Tasks(database).of_version(version.id)
     assert task is not None  # stored in the same transaction
     return Added(StoredTask(task, version), loaded.report, is_new)
@@ -166,20 +164,39 @@ def _check_names(new: NewTask) -> None:
         )
 
 
-def _keep_upload(settings: Settings, path: Path) -> tuple[Artifact, bool]:
-    """The file under the lab's own name for it, and whether it was not there before."""
+@contextmanager
+def _kept_uploads(settings: Settings, new: NewTask) -> Iterator[tuple[Artifact, Artifact | None]]:
+    """The file, and the held-out one if there is one, under the lab's own names for them.
+
+    Those that were not there before are removed again after an error.
+    """
+    made: list[Path] = []
+    try:
+        upload = _keep_upload(settings, new.path, made)
+        apart = None
+        if isinstance(new.held_out, Path):
+            apart = _keep_upload(settings, new.held_out, made)
+        yield upload, apart
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _keep_upload(settings: Settings, path: Path, made: list[Path]) -> Artifact:
     digest = file_sha256(path)
     kept = settings.home / "uploads" / f"{digest}{path.suffix.lower()}"
-    is_new = not kept.exists()
-    if is_new:
+    if not kept.exists():
         with new_file(kept) as partial:
             shutil.copyfile(path, partial)
+        made.append(kept)
     relative = kept.relative_to(settings.home).as_posix()
-    artifact = Artifact(kind="upload", path=relative, sha256=digest, bytes=kept.stat().st_size)
-    return artifact, is_new
+    return Artifact(kind="upload", path=relative, sha256=digest, bytes=kept.stat().st_size)
 
 
-def _as_version(new: NewTask, loaded: Loaded, upload: Artifact) -> NewVersion:
+def _as_version(
+    new: NewTask, loaded: Loaded, upload: Artifact, apart: Artifact | None
+) -> NewVersion:
     rows: list[tuple[Part, Mapping[str, object]]] = []
     rows += [("training", row.model_dump(mode="json")) for row in loaded.training]
     rows += [("held_out", row.model_dump(mode="json")) for row in loaded.held_out]
@@ -188,7 +205,8 @@ def _as_version(new: NewTask, loaded: Loaded, upload: Artifact) -> NewVersion:
         scorer=new.scorer,
         mapping=loaded.mapping.model_dump(mode="json"),
         report=loaded.report.model_dump(mode="json"),
-        split=loaded.split,
+        split=loaded.split | ({"upload": apart.path, "sha256": apart.sha256} if apart else {}),
         rows=tuple(rows),
         upload=upload,
+        held_out_upload=apart,
     )

@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from backend.errors import StateError
-from backend.jobs.recorder import PHASE
+from backend.jobs.closing import PHASE
 from storage.database import Database
 from storage.models import FINAL, Event, Run
 from storage.runs import Runs
 
 # Told of a job under way, with the phases begun since the last time and their steps.
 Told = Callable[[Run, Sequence[tuple[str, int]]], object]
+
+
+def tell_nobody(_run: Run, _phases: Sequence[tuple[str, int]]) -> None:
+    """For callers who only want the end."""
 
 
 def wait_for(

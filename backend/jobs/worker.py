@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import logging
 import os
@@ -19,7 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.atomic import remove_partials
 from backend.config import Settings
-from backend.errors import Fault, Replaced, SdlabError, StopRequested
+from backend.errors import (
+    Fault,
+    Replaced,
+    SdlabError,
+    StopRequested,
+    disk_full,
+    is_disk_full,
+)
 from backend.jobs.identity import this_process
 from backend.jobs.recorder import StoredRecorder
 from backend.jobs.work.context import JobContext, Work, run_folder
@@ -131,12 +137,9 @@ def _kind(kinds: Mapping[str, Work], kind: str) -> Work:
 def _document(error: Exception, run: Run) -> dict[str, Any]:
     """The error as the runs table keeps it: what, where, what to do, and its traceback."""
     told = error
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        told = Fault(
-            f"the disk is full ({error.filename or 'while writing'})",
-            remedy=f"free some space, then: sdlab resume {run.id}",
-        )
-        told.code = "disk_full"
+    if is_disk_full(error):
+        remedy = f"free some space, then: sdlab resume {run.id}"
+        told = disk_full(error, where="", remedy=remedy)
     elif isinstance(error, MemoryError):
         told = Fault(
             "not enough memory",
@@ -150,8 +153,12 @@ def _document(error: Exception, run: Run) -> dict[str, Any]:
         )
     assert isinstance(told, SdlabError)
     document = told.as_document()
-    document["where"] = document["where"] or f"run {run.id}, attempt {run.attempt}"
-    return {**document, "traceback": "".join(traceback.format_exception(error))}
+    return {
+        **document,
+        "where": document["where"] or f"run {run.id}, attempt {run.attempt}",
+        "exit_code": told.exit_code,
+        "traceback": "".join(traceback.format_exception(error)),
+    }
 
 
 class _Beat:

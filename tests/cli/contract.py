@@ -107,7 +107,7 @@ class Artifact(Document):
 class Run(Document):
     id: Text
     name: Text
-    kind: Literal["train", "premise", "evaluate"]
+    kind: Literal["train", "premise", "evaluate", "export", "replay"]
     state: State
     method: str
     task: str | None
@@ -120,6 +120,27 @@ class Run(Document):
     error: dict[str, Any] | None
     attempt: int
     config: dict[str, Any]
+
+
+class Matrix(Document):
+    b: list[Number | None]
+    R: list[list[Number | None]]
+
+
+class Arm(Document):
+    method: Text
+    seed: int
+    stages: Annotated[list[Run], Field(min_length=1)]
+    matrix: Matrix
+    acc: Number | None
+    bwt: Number | None
+    fwt: Number | None
+    forgetting: Number | None
+
+
+class TaskSequence(Document):
+    id: Text
+    arms: Annotated[list[Arm], Field(min_length=1)]
 
 
 class Premise(Document):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.cli.waiting import _Teller
+from app.cli.waiting import Teller
 
 
 def test_a_phase_that_is_over_already_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,7 +14,7 @@ def test_a_phase_that_is_over_already_is_told(capsys: pytest.CaptureFixture[str]
         id="a", name="x", kind="train", phase="training", state="running",
         step=3, total_steps=9, eta_s=None,
     )  # fmt: skip
-    teller = _Teller()
+    teller = Teller()
     teller(run, [("loading the model", 0), ("evaluating", 0), ("training", 1)])
     teller(run, [])
     assert capsys.readouterr().err.splitlines() == [

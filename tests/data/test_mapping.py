@@ -10,6 +10,7 @@ import pytest
 from backend.data.formats.row import Row
 from backend.data.mapping import TARGETS, ColumnMapping, columns_of, guess_mapping, parse_overrides
 from backend.data.report import FileError
+from backend.errors import DataError
 
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 
@@ -123,7 +124,7 @@ def test_a_missing_demonstration_names_the_columns() -> None:
 def test_options_are_parsed() -> None:
     assert parse_overrides(["prompt=my col", "id=a=b"]) == {"prompt": "my col", "id": "a=b"}
     for wrong in ("prompt", "prompt="):
-        with pytest.raises(FileError, match="is no mapping; write it as --map prompt=COLUMN"):
+        with pytest.raises(DataError, match=r"^--map: .* is no mapping; write it as --map prompt="):
             parse_overrides([wrong])
 
 

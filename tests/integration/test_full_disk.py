@@ -103,12 +103,12 @@ def test_a_disk_that_fills_up_at_a_checkpoint_loses_nothing(
         add(disk, file, "lights").done()
         failed = disk.command("train", "--task", "lights", "--method", "sft", "--model",
                               tiny_folder, *chosen, "--wait")  # fmt: skip
-        assert failed.code == 1
+        assert failed.code == 2, "a full disk is the user's to put right"
+        assert "the disk is full" in failed.err
         run = failed.document
         contract.check(contract.Run, run)
         assert run["state"] == "failed"
-        said = run["error"]["message"]
-        assert "disk is full" in said or "No space left" in said or "File too large" in said
+        assert run["error"]["code"] == "disk_full"
         assert "sdlab resume" in run["error"]["remedy"]
         assert run["checkpoints"] == run["artifacts"] == []
         assert run["progress"]["step"] == 2, "what was told before the failure is stored"

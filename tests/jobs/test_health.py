@@ -227,3 +227,14 @@ def test_a_server_of_the_lab_elsewhere_does_not_excuse_the_port(
 ) -> None:
     elsewhere = supervisor(database, "http://127.0.0.1:1")
     assert not check_port(elsewhere, taken_port).ok
+
+
+def test_a_home_that_cannot_even_be_looked_at_is_told(tmp_path: Path) -> None:
+    """Its name is too long for any disk: every look at it is an error, for root as well."""
+    home = tmp_path / ("x" * 300) / "lab"
+    checks = {check.name: check for check in check_health(Settings(home=home))}
+    assert list(checks) == NAMES
+    for name in ("disk", "write access"):
+        assert not checks[name].ok
+        assert "too long" in checks[name].found
+    assert "set SDLAB_HOME to a folder of yours" in checks["write access"].remedy

@@ -67,3 +67,18 @@ def test_the_inline_launcher_works_through_the_queue_in_one_tick(
         lab.tick()
         lab.tick()
     assert [Runs(database).get(run_id).state for run_id in ids] == ["done", "failed", "done"]
+
+
+def test_a_run_is_not_resumed_before_the_one_that_it_goes_on_from(database, settings, add_run):
+    first = add_run(name="first")
+    second, third = (
+        queue.enqueue(
+            database, settings, Run(name=name, kind="train", config={}, after_run_id=before)
+        )[0]
+        for name, before in (("second", first.id), ("third", first.id))
+    )
+    queue.stop(database, first.id)
+    with pytest.raises(StateError, match=rf"goes on from first .* cancelled; .*{first.id[:8]}"):
+        queue.resume(database, settings, second.id)
+    queue.resume(database, settings, first.id)
+    assert [Runs(database).get(run.id).state for run in (second, third)] == ["queued", "queued"]

@@ -1,0 +1,155 @@
+"""Tasks learned one after the other, by one or several methods, and what each of them forgot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from backend.config import Settings
+from backend.errors import ConfigError, NotFound
+from backend.evaluation.forgetting import summarise
+from backend.jobs.documents import Document, run_documents
+from backend.jobs.estimates import estimate_run
+from backend.jobs.launches import training_run
+from backend.jobs.queue import resume
+from backend.jobs.sequence_plans import Arm, plan_arms
+from storage.database import Database
+from storage.models import FINAL, Run, TaskSequence, new_id
+from storage.runs import Runs
+from storage.sequences import Sequences
+
+_NOTHING: Final = {"acc": None, "bwt": None, "fwt": None, "forgetting": None}
+
+
+def start_sequence(
+    database: Database, settings: Settings, document: Mapping[str, Any], *, forced: bool
+) -> str:
+    """Queues every stage of every arm; the sequence's id.
+
+    The same plan again is the same sequence: stages of it that failed or were stopped are queued
+    again. Raises ConfigError, NotFound and ModelError before anything is queued.
+    """
+    plan, arms = plan_arms(database, settings, document)
+    for config in (config for arm in arms for config in arm.stages):
+        estimate_run(database, settings, config, forced=forced)
+    made = TaskSequence(id=new_id(), fingerprint=_fingerprint(plan.name, arms), document={})
+    runs = [_chain(database, arm, made.id) for arm in arms]
+    made.document = {
+        "name": plan.name,
+        "config": dict(document),
+        "tasks": list(arms[0].tasks),
+        "arms": [
+            {"name": arm.name, "method": arm.stages[0].method, "seed": arm.stages[0].seed,
+             "stages": [run.id for run in chain]}
+            for arm, chain in zip(arms, runs, strict=True)
+        ],
+    }  # fmt: skip
+    for run in (run for chain in runs for run in chain):
+        run.max_attempts = settings.max_attempts
+    stored = Sequences(database).add(made, [run for chain in runs for run in chain])
+    if stored is not made:
+        _go_on(database, settings, stored)
+    return stored.id
+
+
+def find_sequence(database: Database, name: str) -> TaskSequence:
+    """The sequence by its id or the beginning of it. Raises NotFound and ConfigError."""
+    found = Sequences(database).find(name)
+    if not found:
+        raise NotFound(
+            f'there is no sequence "{name}"',
+            where="sequence",
+            remedy="start one with: sdlab sequence CONFIG.yaml",
+        )
+    if len(found) > 1:
+        raise ConfigError(
+            f'"{name}" is the beginning of {len(found)} sequences',
+            where="sequence",
+            remedy="give more of the id",
+        )
+    return found[0]
+
+
+def sequence_document(database: Database, home: Path, sequence: TaskSequence) -> Document:
+    """The sequence with its runs; numbers stay None until every score that they need is there."""
+    plan = sequence.document
+    runs = {run.id: run for run in Runs(database).all(group_id=sequence.id)}
+    ordered = [runs[run_id] for arm in plan["arms"] for run_id in arm["stages"]]
+    documents = {each["id"]: each for each in run_documents(database, home, ordered)}
+    return {
+        "id": sequence.id,
+        "name": plan["name"],
+        "state": _state([run.state for run in ordered]),
+        "tasks": plan["tasks"],
+        "created_at": sequence.created_at.isoformat(),
+        "config": plan["config"],
+        "arms": [
+            _arm_document(arm, [documents[run_id] for run_id in arm["stages"]], plan["tasks"])
+            for arm in plan["arms"]
+        ],
+    }
+
+
+def _arm_document(
+    arm: Mapping[str, Any], stages: Sequence[Document], tasks: Sequence[str]
+) -> Document:
+    base = _scores(stages[0], 0, tasks)
+    matrix = [_scores(stage, stage["progress"]["total"], tasks) for stage in stages]
+    is_whole = all(score is not None for row in (base, *matrix) for score in row)
+    numbers = asdict(summarise(matrix, base)) if is_whole else _NOTHING
+    shown = {key: arm[key] for key in ("name", "method", "seed")}
+    return {**shown, "stages": stages, "matrix": {"b": base, "R": matrix}, **numbers}
+
+
+def _scores(stage: Document, step: int, tasks: Sequence[str]) -> list[Any]:
+    """The score of each task after ``step`` steps of a stage; None where it is not measured yet."""
+    found = {
+        each["probe"]: each["score"]
+        for each in stage["evaluations"]
+        if each["step"] == step and not each["subset"]
+    }
+    return [found.get(f"task:{task.split('@')[0]}") for task in tasks]
+
+
+def _state(states: Sequence[str]) -> str:
+    """One word for all: what failed first, then what goes on."""
+    for state in ("failed", "lost", "cancelled"):
+        if state in states:
+            return state
+    if all(state == "done" for state in states):
+        return "done"
+    return "queued" if set(states) <= {"queued"} else "running"
+
+
+def _chain(database: Database, arm: Arm, group: str) -> list[Run]:
+    """The arm's runs, each waiting for the one before and going on from its adapter."""
+    chain: list[Run] = []
+    for config in arm.stages:
+        before = chain[-1].id if chain else None
+        run = training_run(database, config.model_copy(update={"start_from": before}), group)
+        run.id, run.after_run_id = new_id(), before
+        chain.append(run)
+    return chain
+
+
+def _go_on(database: Database, settings: Settings, sequence: TaskSequence) -> None:
+    """Queues each arm's first stage again that has ended without being done; others follow it."""
+    runs = Runs(database)
+    for arm in sequence.document["arms"]:
+        stages = [run for run in map(runs.get, arm["stages"]) if run is not None]
+        open_stages = [run for run in stages if run.state != "done"]
+        if open_stages and open_stages[0].state in FINAL:
+            resume(database, settings, open_stages[0].id)
+
+
+def _fingerprint(name: str, arms: Sequence[Arm]) -> str:
+    """Equal for plans that would queue the same runs under the same name."""
+    documents: list[list[dict[str, Any]]] = [
+        [config.as_document() for config in arm.stages] for arm in arms
+    ]
+    text = json.dumps([name, documents], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,35 @@
+"""Sequences of tasks: plans whose runs have the sequence's id as their group."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from storage.database import Database, serialize
+from storage.models import Run, TaskSequence
+from storage.runs import put_runs
+
+
+class Sequences:
+    """The sequences of a lab."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, sequence: TaskSequence, runs: list[Run]) -> TaskSequence:
+        """Stores a sequence and queues its runs; the one that has its fingerprint already wins."""
+        with self._database.write() as session:
+            serialize(session, "runs")
+            same = select(TaskSequence).where(TaskSequence.fingerprint == sequence.fingerprint)
+            known = session.scalar(same)
+            if known is not None:
+                return known
+            session.add(sequence)
+            session.flush()
+            put_runs(session, runs)
+            return sequence
+
+    def find(self, text: str) -> list[TaskSequence]:
+        """The sequences whose id is ``text`` or begins so, oldest first."""
+        like = select(TaskSequence).where(TaskSequence.id.startswith(text, autoescape=True))
+        with self._database.read() as session:
+            return list(session.scalars(like.order_by(TaskSequence.created_at))) if text else []
