@@ -203,7 +203,7 @@ def test_a_mean_step_follows_the_schedules() -> None:
     assert work.by_student == pytest.approx(8 * 0.5, rel=0.05)
     assert work.by_teacher == 0
     assert 12 < work.completion < 18
-    assert work.longest_completion == 20
+    assert work.longest_completion == 30
     shown = step_work(config("sft"), LENGTHS)
     assert (shown.by_student, shown.completion, shown.longest_completion) == (0, 16, 30)
 
@@ -229,6 +229,17 @@ def test_planned_scoring_counts_ends_curve_premise_and_traces() -> None:
 
 def test_nothing_here_loads_torch() -> None:
     modules = "backend.models.estimate, backend.jobs.exports, backend.jobs.health"
+@pytest.mark.parametrize(
+    ("source", "longest"),
+    [("student", 64), ("demonstration", 200), ({"demonstration": 0.5, "student": "rest"}, 200)],
+)
+def test_the_longest_completion_is_generated_or_shown(source: Any, longest: int) -> None:
+    """Demonstrations are not cut: memory is reckoned for the longest one."""
+    lengths = Lengths(prompt=55, teacher_prompt=135, demonstration=15, longest_demonstration=200)
+    run = config(rollout={"source": source, "max_new_tokens": 64})
+    assert step_work(run, lengths).longest_completion == longest
+
+
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)

@@ -18,9 +18,12 @@ from backend.training.loop import train
 from backend.training.recorder import TokenTrace, Trace
 from backend.training.row_checks import Rows
 from tests.recording import ListRecorder
-from tests.training.tiny_runs import demonstrations, tiny_config, tiny_trainer
+from tests.tiny_model import CONTEXT_LENGTH
+from tests.training.tiny_runs import demonstration, demonstrations, tiny_config, tiny_trainer
 
-ROWS = Rows(demonstrations(10), demonstrations(3, first=100))
+# One row is too long for the model and passed over, before and after a resume.
+TOO_LONG = demonstration(50, prompt="x " * CONTEXT_LENGTH)
+ROWS = Rows([*demonstrations(7), TOO_LONG, *demonstrations(3, 8)], demonstrations(3, first=100))
 STEPS = 6
 SAMPLED_SDFT = tiny_config(
     "sdft",
@@ -126,7 +129,7 @@ def test_six_steps_equal_three_a_stop_and_three(
     parted.stop_after = None
     assert run(tiny_folder, tmp_path / "parted", config, parted) == [STEPS]
     assert parted.rewinds == [0, 3]
-    assert [event.kind for event in parted.events] == ["demonstrations_cut", "resumed"]
+    assert [event.kind for event in parted.events] == ["rows_skipped", "resumed"]
     assert_same_run(whole, parted, tmp_path / "parted")
 
 
