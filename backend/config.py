@@ -20,7 +20,9 @@ DEFAULT_MODEL = "bundled:smollm2-135m-instruct"
 class Settings(BaseSettings):
     """Where a lab lives and how it runs its jobs; every field can come from ``SDLAB_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="SDLAB_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SDLAB_", frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("sdlab")))
     database_url: str = ""
@@ -38,9 +40,11 @@ class Settings(BaseSettings):
 
 
 class Frozen(BaseModel):
-    """Base of all parts of a configuration."""
+    """Base of all parts of a configuration; its numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Schedule(Frozen):

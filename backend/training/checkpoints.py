@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import re
@@ -134,10 +135,11 @@ def save_adapter(model: LanguageModel, folder: Path) -> None:
         folder / ADAPTER,
         metadata={"format": "pt"},
     )
-    config = model.network.peft_config["default"]
-    inference, config.inference_mode = config.inference_mode, True
+    config = copy.copy(model.network.peft_config["default"])
+    config.inference_mode = True
+    # peft keeps a set, whose order differs from process to process.
+    config.target_modules = sorted(config.target_modules)
     config.save_pretrained(str(folder))
-    config.inference_mode = inference
 
 
 def adapter_tensors(model: LanguageModel) -> dict[str, Tensor]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,25 @@ def test_the_file_holds_the_student_and_no_teacher(trainer: Trainer, tmp_path: P
 
 
 def test_an_adapter_that_peft_wrote_can_be_continued(trainer: Trainer, tmp_path: Path) -> None:
+def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    """peft keeps the names of its layers in a set, whose order is each process's own."""
+    base = build_model(tmp_path / "base")
+    code = (
+        "import sys; from pathlib import Path; from tests.training.tiny_runs import *; "
+        "from backend.training.checkpoints import save_adapter; "
+        "save_adapter(tiny_trainer(Path(sys.argv[1]), tiny_config()).model, Path(sys.argv[2]))"
+    )
+    written = []
+    for seed in ("1", "2"):
+        (tmp_path / seed).mkdir()
+        subprocess.run(
+            [sys.executable, "-c", code, str(base), str(tmp_path / seed)],
+            cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
+        )  # fmt: skip
+        written.append({path.name: path.read_bytes() for path in (tmp_path / seed).iterdir()})
+    assert written[0] == written[1]
+
+
     trainer.model.network.save_pretrained(tmp_path / "peft", save_embedding_layers=False)
     other = tiny_trainer(tmp_path / "base", trainer.config, start_from=tmp_path / "peft")
     assert_equal_tensors(adapter_of(other.model), adapter_of(trainer.model))
