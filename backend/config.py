@@ -123,8 +123,9 @@ class TokenWeightsConfig(Frozen):
 
 
 class AdapterConfig(Frozen):
-    """The LoRA adapter that is trained."""
+    """What is trained: a LoRA adapter, or all weights; then the rest of this says nothing."""
 
+    full: bool = Field(False, description="train all weights instead of an adapter")
     rank: int = Field(16, ge=1)
     alpha: float = Field(32, gt=0)
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"

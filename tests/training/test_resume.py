@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from backend.atomic import folder_manifest
-from backend.config import RunConfig
+from backend.config import AdapterConfig, RunConfig
 from backend.errors import StopRequested
 from backend.training.loop import train
 from backend.training.recorder import TokenTrace, Trace
@@ -38,6 +38,12 @@ SAMPLED_SDFT = tiny_config(
     steps=STEPS,
 )
 SFT = tiny_config("sft", optimizer__schedule="linear", traces__every=4, steps=STEPS)
+FULL = SAMPLED_SDFT.model_copy(
+    update={
+        "adapter": AdapterConfig(full=True),
+        "optimizer": SAMPLED_SDFT.optimizer.model_copy(update={"learning_rate": 1e-3}),
+    }
+)
 
 
 class Crash(Exception):
@@ -116,13 +122,14 @@ def whole(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(folder, recorder)
 
 
-@pytest.mark.parametrize("method", ["sdft", "sft"])
+@pytest.mark.parametrize("method", ["sdft", "sft", "full"])
 def test_six_steps_equal_three_a_stop_and_three(
     method: str, whole: Whole, tiny_folder: Path, tmp_path: Path
 ) -> None:
     config, parted = SAMPLED_SDFT, ListRecorder(stop_after=3)
-    if method == "sft":
-        config, whole = SFT, Whole(tmp_path / "whole", ListRecorder())
+    if method != "sdft":
+        config = {"sft": SFT, "full": FULL}[method]
+        whole = Whole(tmp_path / "whole", ListRecorder())
         run(tiny_folder, whole.folder, config, whole.recorder)
     with pytest.raises(StopRequested):
         run(tiny_folder, tmp_path / "parted", config, parted)

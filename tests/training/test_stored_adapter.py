@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from backend.training.checkpoints import ADAPTER, load_adapter, save_adapter
+from backend.models.lora import ADAPTER
+from backend.training.checkpoints import load_adapter, save_adapter
 from backend.training.step import Trainer, training_step
 from tests.tiny_model import build_model
 from tests.training.tiny_runs import (
@@ -69,7 +70,6 @@ def test_the_file_holds_the_student_and_no_teacher(trainer: Trainer, tmp_path: P
     assert all(not torch.equal(stored[name], average[name]) for name in stored)
 
 
-def test_an_adapter_that_peft_wrote_can_be_continued(trainer: Trainer, tmp_path: Path) -> None:
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     """peft keeps the names of its layers in a set, whose order is each process's own."""
     base = build_model(tmp_path / "base")
@@ -89,6 +89,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
+def test_an_adapter_that_peft_wrote_can_be_continued(trainer: Trainer, tmp_path: Path) -> None:
     trainer.model.network.save_pretrained(tmp_path / "peft", save_embedding_layers=False)
     other = tiny_trainer(tmp_path / "base", trainer.config, start_from=tmp_path / "peft")
     assert_equal_tensors(adapter_of(other.model), adapter_of(trainer.model))
