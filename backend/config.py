@@ -219,6 +219,14 @@ class EvaluationConfig(Frozen):
     max_new_tokens: int = Field(48, ge=1)
 
 
+class ExportConfig(Frozen):
+    """A run's checkpoint (the newest without a number) as a model of its own."""
+
+    run: str = Field(min_length=1)
+    format: Literal["merged", "gguf"] = "merged"
+    checkpoint: int | None = Field(None, ge=0)
+
+
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """The mapping in a YAML text. Raises ConfigError that names line and column, or what it is."""
     try:
