@@ -34,7 +34,9 @@ def _home(value: Any) -> Any:
 class Settings(BaseSettings):
     """Where a lab lives and how it runs its jobs; every field can come from ``SDLAB_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="SDLAB_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SDLAB_", frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
     home: Annotated[Path, BeforeValidator(_home)] = Field(default_factory=_default_home)
     database_url: str = ""
@@ -55,9 +57,11 @@ class Settings(BaseSettings):
 
 
 class Frozen(BaseModel):
-    """Base of all parts of a configuration."""
+    """Base of all parts of a configuration; its numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Schedule(Frozen):
@@ -136,8 +140,9 @@ class TokenWeightsConfig(Frozen):
 
 
 class AdapterConfig(Frozen):
-    """The LoRA adapter that is trained."""
+    """What is trained: a LoRA adapter, or all weights; then the rest of this says nothing."""
 
+    full: bool = Field(False, description="train all weights instead of an adapter")
     rank: int = Field(16, ge=1)
     alpha: float = Field(32, gt=0)
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
@@ -234,6 +239,14 @@ class EvaluationConfig(Frozen):
 def as_yaml(document: Any) -> str:
     """A document as YAML, its keys in their order."""
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+class ExportConfig(Frozen):
+    """A run's checkpoint (the newest without a number) as a model of its own."""
+
+    run: str = Field(min_length=1)
+    format: Literal["merged", "gguf"] = "merged"
+    checkpoint: int | None = Field(None, ge=0)
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:

@@ -76,9 +76,10 @@ QUICK: Final = _plan(
     {
         "steps": 3,
         "evaluate": {
-            "every": 0,
+            "every": 2,
+            "along_limit": 4,
             "limit": 8,
-            "facts_limit": 32,
+            "facts_limit": 16,
             "max_new_tokens": 20,
             "premise": False,
             "probes": ["task", "prior:facts"],

@@ -69,6 +69,9 @@ _SDFT_PAPER_CHOICES: Final = {
     "optimizer.weight_decay": Choice(0.0, SDFT_PAPER),
 }
 
+# In place of a preset's rate, which is an adapter's, where all weights are trained.
+FULL_LEARNING_RATE: Final = Choice(1e-5, SDFT_PAPER + " (5e-6, 1e-5 or 5e-5)")
+
 PRESETS: Final[Mapping[str, Preset]] = {
     "sft/small-model": Preset(
         "supervised fine-tuning on the demonstrations, at a careful learning rate",
@@ -140,11 +143,18 @@ def resolve(document: Mapping[str, Any], where: str = "configuration") -> RunCon
     merged: dict[str, Any] = {}
     for key, choice in PRESETS[name].choices.items():
         set_dotted(merged, key, choice.value)
+    if _trains_all_weights(document):
+        set_dotted(merged, "optimizer.learning_rate", FULL_LEARNING_RATE.value)
     _overlay(merged, document)
     merged["method"] = name
     config = validate(RunConfig, merged, where)
     check(config, where)
     return config
+
+
+def _trains_all_weights(document: Mapping[str, Any]) -> bool:
+    adapter = document.get("adapter")
+    return isinstance(adapter, Mapping) and adapter.get("full") is True
 
 
 # What makes a method: a baseline takes its own preset's choices here, and all else from the run.
@@ -155,7 +165,8 @@ def matched_baseline(config: RunConfig, method: str) -> RunConfig:
     """The run to compare ``config`` with: ``method``'s choices and rate, all else equal.
 
     Rows, order, seed, steps, batch, adapter, schedule, clipping, evaluation and traces are the
-    run's own. Raises ConfigError for an unknown method.
+    run's own; so is the rate where all weights are trained, as presets have an adapter's. Raises
+    ConfigError for an unknown method.
     """
     shared = {
         key: value
@@ -164,7 +175,7 @@ def matched_baseline(config: RunConfig, method: str) -> RunConfig:
     }
     choices = PRESETS[preset_name(method)].choices
     rate = choices.get("optimizer.learning_rate")
-    if rate is not None:
+    if rate is not None and not config.adapter.full:
         shared["optimizer"] = {**shared["optimizer"], "learning_rate": rate.value}
     return resolve({**shared, "method": method})
 

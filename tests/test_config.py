@@ -19,7 +19,7 @@ from backend.config import (
     value_at,
 )
 from backend.errors import ConfigError
-from backend.methods import resolve
+from backend.methods import flat, resolve, set_dotted
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,49 @@ def test_unknown_settings_are_refused_everywhere(model: type[RunConfig]) -> None
 def test_a_text_that_holds_no_settings_is_refused_with_its_place(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_yaml(text, "run.yaml")
+
+
+NUMBERS = [
+    "optimizer.learning_rate",
+    "optimizer.max_grad_norm",
+    "optimizer.weight_decay",
+    "rollout.temperature",
+    "rollout.top_p",
+    "teacher.rate",
+    "teacher.temperature",
+    "divergence.teacher_share",
+    "token_weights.stop_below",
+    "adapter.alpha",
+    "traces.max_mib",
+]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "inf", "nan"])
+@pytest.mark.parametrize("key", NUMBERS)
+def test_numbers_are_finite(key: str, value: object) -> None:
+    document: dict[str, object] = {"task": "t", "method": "sdft"}
+    set_dotted(document, key, value)
+    with pytest.raises(ConfigError, match=rf'"{key}" is .*(inf|nan)\W'):
+        resolve(document)
+
+
+@pytest.mark.parametrize("number", ["inf", "nan"])
+def test_numbers_of_schedules_are_finite(number: str) -> None:
+    for key in ("rollout.max_new_tokens", "rollout.source"):
+        schedule: object = {"from": 1, "to": float(number), "over": 3}
+        if key == "rollout.source":
+            schedule = {"demonstration": schedule, "student": "rest"}
+        document: dict[str, object] = {"task": "t", "method": "sdft"}
+        set_dotted(document, key, schedule)
+        with pytest.raises(ConfigError, match=rf'"{key}[a-z.]*" is .*{number}'):
+            resolve(document)
+
+
+def test_every_number_of_a_run_was_tried() -> None:
+    """A new float setting belongs to NUMBERS."""
+    tried = set(NUMBERS) | {"rollout.source", "rollout.max_new_tokens"}
+    document = flat(resolve({"task": "t", "method": "sdft"}).as_document())
+    assert {key for key, value in document.items() if isinstance(value, float)} <= tried
 
 
 def test_yaml_cannot_make_objects() -> None:

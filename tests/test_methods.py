@@ -220,3 +220,18 @@ def test_a_matched_baseline_differs_only_in_what_makes_its_method() -> None:
     assert {key for key in different if key.startswith("optimizer")} <= {"optimizer.learning_rate"}
     assert (baseline.batch_size, baseline.steps) == (config.batch_size, 7)
     assert baseline.optimizer.weight_decay == 0.1
+
+
+def test_all_weights_start_from_the_papers_rate_and_keep_it_for_a_baseline() -> None:
+    """A preset's rate is an adapter's, 10 to 50 times higher than all weights bear."""
+    full = resolve({"task": "t", "method": "sdft", "adapter": {"full": True}})
+    assert full.optimizer.learning_rate == 1e-5
+    assert ("optimizer.learning_rate", 3e-4, 1e-5) in differences(full)
+    chosen = {"task": "t", "method": "sdft", "adapter": {"full": True},
+              "optimizer": {"learning_rate": 2e-5}}  # fmt: skip
+    assert resolve(chosen).optimizer.learning_rate == 2e-5
+    baseline = matched_baseline(resolve(chosen), "sft")
+    assert baseline.adapter.full
+    assert baseline.optimizer.learning_rate == 2e-5
+    adapter = resolve({"task": "t", "method": "sdft", "adapter": {"full": False}})
+    assert adapter.optimizer.learning_rate == 3e-4

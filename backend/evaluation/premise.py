@@ -24,21 +24,29 @@ Verdict = Literal["go", "weak", "no-go"]
 
 # The teacher is the student's ceiling: below this it has little to teach.
 GOOD_TEACHER: Final = 0.5
+_BEST_FIRST: Final[tuple[Verdict, ...]] = ("go", "weak", "no-go")
 
 
 @dataclass(frozen=True)
 class Role:
     """How one role does on n rows: greedy score, and how likely it finds the demonstrations.
 
-    ``nats_per_token`` is the mean over demonstration tokens of -log p; ``whole_probability`` the
-    mean over rows of p(the whole demonstration) at temperature 1.
+    A row that is ``too_long`` for the model is not read, and counts as a wrong answer: a form that
+    leaves no room is no good form. The other figures are of the rows that fit: ``nats_per_token``
+    is the mean over demonstration tokens of -log p; ``whole_probability`` the mean over rows of
+    p(the whole demonstration) at temperature 1. ``prompt_tokens`` is the mean over all rows.
     """
 
     score: Interval
     nats_per_token: float
     whole_probability: float
     scores: tuple[float, ...]
-    answers: tuple[str, ...]
+    answers: tuple[str | None, ...]
+    prompt_tokens: float
+
+    @property
+    def too_long(self) -> int:
+        return self.answers.count(None)
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,20 @@ def check_premise(
     contexts: Sequence[str],
     max_new_tokens: int,
 ) -> Premise:
-    """Student and teacher on ``rows``, with whatever weights are in place for both."""
+    """Student and teacher on ``rows`` (one at least), with whatever weights are in place for both.
+
+    The best context comes first: by its verdict, then its score, then its shorter prompt.
+    """
     student = _measure(model, rows, scorer, None, max_new_tokens)
     forms = [teacher.model_copy(update={"context": name}) for name in contexts]
     checks = [_check(model, rows, scorer, form, student, max_new_tokens) for form in forms]
-    checks.sort(key=lambda check: (-check.teacher.score.score, check.teacher.nats_per_token))
-    return Premise(student, tuple(checks))
+    return Premise(student, tuple(sorted(checks, key=_rank)))
+
+
+def _rank(check: ContextCheck) -> tuple[int, float, float]:
+    """Verdict, then score, then the shorter teacher prompt, which costs less at every step."""
+    teacher = check.teacher
+    return _BEST_FIRST.index(check.verdict), -teacher.score.score, teacher.prompt_tokens
 
 
 def judge(teacher: Interval, gain: Difference) -> Verdict:
@@ -111,23 +127,17 @@ def _check(
     student: Role,
     max_new_tokens: int,
 ) -> ContextCheck:
-    limit = model.context_length - max_new_tokens
-    fitting = [i for i, row in enumerate(rows) if _prompt_length(model, row, teacher) <= limit]
-    chosen = [rows[i] for i in fitting]
-    if not chosen:
-        return _nothing_fits(teacher.context, len(rows))
-    role = _measure(model, chosen, scorer, teacher, max_new_tokens)
-    gain = paired([student.scores[i] for i in fitting], role.scores)
+    role = _measure(model, rows, scorer, teacher, max_new_tokens)
+    gain = paired(student.scores, role.scores)
     copied = sum(
-        strip_thinking(text) == row.demonstration.strip()
-        for text, row in zip(role.answers, chosen, strict=True)
+        text is not None and strip_thinking(text) == row.demonstration.strip()
+        for text, row in zip(role.answers, rows, strict=True)
     )
     verdict = judge(role.score, gain)
     sentence = _sentence(verdict, teacher.context, student, role, gain)
     return ContextCheck(
-        teacher.context, verdict, sentence, role, gain, copied / len(chosen),
-        len(rows) - len(chosen),
-    )  # fmt: skip
+        teacher.context, verdict, sentence, role, gain, copied / len(rows), role.too_long
+    )
 
 
 def _measure(
@@ -143,59 +153,60 @@ def _measure(
         )
         for row in rows
     ]
-    answers = answer(model, prompts, max_new_tokens)
-    scores = [score(scorer, text, row).value for text, row in zip(answers, rows, strict=True)]
-    totals, lengths = _demonstration_logprobs(model, rows, prompts)
+    wanted = [demonstration_ids(model, row) for row in rows]
+    fitting = [
+        i
+        for i, (prompt, ids) in enumerate(zip(prompts, wanted, strict=True))
+        if len(prompt) + max(max_new_tokens, len(ids)) <= model.context_length
+    ]
+    written = answer(model, [prompts[i] for i in fitting], max_new_tokens)
+    answers: list[str | None] = [None] * len(rows)
+    scores = [0.0] * len(rows)
+    for i, text in zip(fitting, written, strict=True):
+        answers[i], scores[i] = text, score(scorer, text, rows[i]).value
+    shown = [wanted[i] for i in fitting]
+    totals = _demonstration_logprobs(model, [prompts[i] for i in fitting], shown)
     return Role(
         interval(scores),
-        -math.fsum(totals) / sum(lengths),
-        math.fsum(math.exp(total) for total in totals) / len(totals),
+        -math.fsum(totals) / sum(map(len, shown)) if shown else math.inf,
+        math.fsum(math.exp(total) for total in totals) / max(1, len(totals)),
         tuple(scores),
         tuple(answers),
+        sum(map(len, prompts)) / len(prompts),
     )
 
 
 @torch.no_grad()
 def _demonstration_logprobs(
-    model: LanguageModel, rows: Sequence[Demonstration], prompts: list[list[int]]
-) -> tuple[list[float], list[int]]:
+    model: LanguageModel, prompts: list[list[int]], wanted: list[list[int]]
+) -> list[float]:
+    """log p of each whole demonstration after its prompt."""
     totals: list[float] = []
-    lengths: list[int] = []
-    for start in range(0, len(rows), BATCH_ROWS):
+    for start in range(0, len(prompts), BATCH_ROWS):
         span = slice(start, start + BATCH_ROWS)
-        wanted = [demonstration_ids(model, row) for row in rows[span]]
-        batch = pack(prompts[span], wanted, model.tokenizer.pad_id, model.compute.device)
+        batch = pack(prompts[span], wanted[span], model.tokenizer.pad_id, model.compute.device)
         hidden_NH = completion_hidden(model, batch)
         logprobs_N = token_logprobs(model.head, hidden_NH, batch.completion_ids_N)
         totals += batch.scatter(logprobs_N).sum(1).tolist()
-        lengths += [len(ids) for ids in wanted]
-    return totals, lengths
-
-
-def _prompt_length(model: LanguageModel, row: Demonstration, teacher: TeacherConfig) -> int:
-    return len(model.tokenizer.prompt_ids(teacher_messages(teacher, row)))
-
-
-def _nothing_fits(context: str, rows: int) -> ContextCheck:
-    nothing = Role(Interval(0.0, 0, 0.0, 0.0), math.inf, 0.0, (), ())
-    sentence = (
-        f"no-go: none of {rows} teacher prompts fits the model's context; shorten the prompts or "
-        "choose a model that reads more"
-    )
-    return ContextCheck(
-        context, "no-go", sentence, nothing, Difference(0.0, 0.0, 0.0, 1.0, 0), 0.0, rows
-    )
+    return totals
 
 
 def _sentence(
     verdict: Verdict, context: str, student: Role, teacher: Role, gain: Difference
 ) -> str:
+    if teacher.too_long == teacher.score.n:
+        return (
+            f"no-go: none of {teacher.score.n} teacher prompts fits the model's context; shorten "
+            "the prompts or choose a model that reads more"
+        )
     numbers = (
         f"with the demonstration in form {context} the teacher scores {teacher.score.score:.0%} "
         f"against the student's {student.score.score:.0%} on {teacher.score.n} rows "
         f"(gain {gain.difference * 100:+.0f} points, 95 % from {gain.low * 100:+.0f} "
         f"to {gain.high * 100:+.0f})"
     )
+    if teacher.too_long:
+        numbers += f"; {teacher.too_long} of these are too long in it and count as wrong"
     advice = {
         "go": "",
         "weak": "; expect the student to stay below that: try another context or a larger model",

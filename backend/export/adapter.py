@@ -1,4 +1,7 @@
-"""Assembles the adapter that a user takes home: a PEFT folder, or the same as a ZIP file."""
+"""Assembles what a user takes home: a PEFT folder, or the same as a ZIP file.
+
+A run that trained all weights has no adapter: its folder is the whole model.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from backend.text.tokenizer import TextTokenizer
 CARD: Final = "README.md"
 CONFIG: Final = "adapter_config.json"
 WEIGHTS: Final = "adapter_model.safetensors"
+MODEL_CONFIG: Final = "config.json"
+MODEL_WEIGHTS: Final = "model.safetensors"
 CHAT_TEMPLATE: Final = "chat_template.jinja"
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 _MANIFEST: Final = "manifest.json"
@@ -35,6 +40,9 @@ _TOKENIZER_FILES: Final = (
 )
 # transformers writes down where a tokenizer was loaded from: a path of the user.
 _PLACES: Final = frozenset({"name_or_path", "tokenizer_file", "special_tokens_map_file"})
+_GENERATION: Final = "generation_config.json"
+# Of a base's config: where it lay, and what its weights were stored in.
+_NOT_OF_TRAINED: Final = frozenset({"_name_or_path", "torch_dtype", "quantization_config"})
 # The first time that a ZIP file can hold.
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -104,16 +112,29 @@ def _check_target(target: Path, is_zip: bool, replace: bool) -> None:
 
 
 def _fill(source: AdapterSource, card: str, folder: Path) -> None:
-    """The files of an adapter: weights and config, what text needs, and the card."""
+    """Weights and config, what text needs, and the card."""
     hashes = _read_manifest(source)
-    for name in (WEIGHTS, CONFIG):
+    is_model = MODEL_WEIGHTS in hashes
+    for name in (MODEL_WEIGHTS,) if is_model else (WEIGHTS, CONFIG):
         shutil.copyfile(source.checkpoint / name, folder / name)
         if file_sha256(folder / name) != hashes.get(name):
             raise _changed(source, name)
-    config = json.loads((folder / CONFIG).read_text("utf-8"))
-    _write_json(folder / CONFIG, {**config, "base_model_name_or_path": source.base_name})
-    _copy_text_files(source.base_folder, folder)
+    if is_model:
+        _copy_model_config(source.base_folder, folder)
+    else:
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        _write_json(folder / CONFIG, {**config, "base_model_name_or_path": source.base_name})
+    copy_text_files(source.base_folder, folder)
     (folder / CARD).write_text(card, "utf-8")
+
+
+def _copy_model_config(base: Path, folder: Path) -> None:
+    """The base's config, but for the type of the weights: those that were trained are fp32."""
+    config = json.loads((base / MODEL_CONFIG).read_text("utf-8"))
+    kept = {key: value for key, value in config.items() if key not in _NOT_OF_TRAINED}
+    _write_json(folder / MODEL_CONFIG, {**kept, "dtype": "float32"})
+    if (base / _GENERATION).is_file():
+        shutil.copyfile(base / _GENERATION, folder / _GENERATION)
 
 
 def _read_manifest(source: AdapterSource) -> dict[str, str]:
@@ -140,7 +161,7 @@ def _changed(source: AdapterSource, name: str) -> StateError:
     )
 
 
-def _copy_text_files(base: Path, folder: Path) -> None:
+def copy_text_files(base: Path, folder: Path) -> None:
     """Tokenizer and chat template, and the layout that the lab used where a base has none."""
     has_template = read_text_files(base).chat_template is not None
     for name in _TOKENIZER_FILES:

@@ -1,4 +1,4 @@
-"""The model card of an adapter: what was trained how, what was measured, and how to load it."""
+"""The card of an adapter or a model: what was trained how, what was measured, how to load it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
+
+# A PEFT adapter; a model all of whose weights were trained; a model with its adapter merged in.
+Form = Literal["adapter", "full", "merged"]
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,19 @@ class CardFacts:
     premise: str | None
     versions: Mapping[str, str]
     date: str
+    form: Form = "adapter"
 
 
-LOADING: Final = """\
+LOADING_MODEL: Final = """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+MODEL = "."  # the folder that holds this card
+
+tokenizer = AutoTokenizer.from_pretrained(MODEL)
+model = AutoModelForCausalLM.from_pretrained(MODEL, dtype="float32")
+
+"""
+LOADING_ADAPTER: Final = """\
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -88,7 +101,9 @@ tokenizer = AutoTokenizer.from_pretrained(ADAPTER)
 base = AutoModelForCausalLM.from_pretrained(BASE, dtype="float32")
 model = PeftModel.from_pretrained(base, ADAPTER)
 
-messages = [{{"role": "user", "content": "..."}}]
+"""
+ANSWERING: Final = """\
+messages = [{"role": "user", "content": "..."}]
 prompt = tokenizer.apply_chat_template(
     messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
 )
@@ -112,12 +127,14 @@ def model_card(facts: CardFacts) -> str:
 
 def _front_matter(facts: CardFacts) -> str:
     document: dict[str, Any] = {}
+    is_adapter = facts.form == "adapter"
     if facts.base.hub_id:
-        document |= {"base_model": facts.base.hub_id, "base_model_relation": "adapter"}
+        relation = "adapter" if is_adapter else "finetune"
+        document |= {"base_model": facts.base.hub_id, "base_model_relation": relation}
     document |= {
-        "library_name": "peft",
+        "library_name": "peft" if is_adapter else "transformers",
         "pipeline_tag": "text-generation",
-        "tags": ["lora", "sdlab", facts.preset.split("/")[0]],
+        "tags": [*(["lora"] if is_adapter else []), "sdlab", facts.preset.split("/")[0]],
     }
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
@@ -126,9 +143,15 @@ def _head(facts: CardFacts) -> str:
     steps = f"after {facts.step} steps"
     if facts.step != facts.total_steps:
         steps = f"after {facts.step} of {facts.total_steps} planned steps"
+    base = _plain(facts.base.name)
+    what = {
+        "adapter": f"A LoRA adapter on {base}",
+        "full": f"{base} with all its weights",
+        "merged": f"{base} with a LoRA adapter merged into its weights",
+    }
     return (
         f"# {_plain(facts.run_name)}\n\n"
-        f"A LoRA adapter on {_plain(facts.base.name)}, trained with sdlab by `{facts.preset}` "
+        f"{what[facts.form]}, trained with sdlab by `{facts.preset}` "
         f"({facts.summary}), {steps}. Run `{facts.run_id}`, {facts.date}."
     )
 
@@ -196,6 +219,12 @@ def _measured(measured: Measured | None, metric: str) -> str:
 
 
 def _how_to_load(facts: CardFacts) -> str:
+    if facts.form != "adapter":
+        return (
+            "## How to load it\n\nThe weights are float32, as the lab trained them: in half "
+            "precision what a short training changed may be lost.\n\n"
+            + _fenced(LOADING_MODEL + ANSWERING, "python")
+        )
     base = facts.base.hub_id if facts.base.hub_id and not facts.base.recipe else facts.base.name
     lines = ["## How to load it", ""]
     if facts.base.recipe:
@@ -203,7 +232,7 @@ def _how_to_load(facts: CardFacts) -> str:
     lines += [
         "The base is named explicitly: `adapter_config.json` holds its name for the record only.",
         "",
-        _fenced(LOADING.format(base=json.dumps(base)), "python"),
+        _fenced(LOADING_ADAPTER.format(base=json.dumps(base)) + ANSWERING, "python"),
         "",
         "The lab reads the base in float32 on a CPU and in bfloat16 on a GPU; only the same type "
         "gives the same numbers.",
@@ -213,8 +242,9 @@ def _how_to_load(facts: CardFacts) -> str:
 
 def _rest(facts: CardFacts) -> str:
     versions = "\n".join(f"- {name} {version}" for name, version in facts.versions.items())
+    what = "adapter" if facts.form == "adapter" else "model"
     return (
-        f"## Licence\n\n{facts.base.licence} The adapter's own licence is for those to choose who "
+        f"## Licence\n\n{facts.base.licence} The {what}'s own licence is for those to choose who "
         "hold the rights in the demonstrations.\n\n"
         f"## Versions\n\n{versions}"
     )

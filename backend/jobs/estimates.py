@@ -66,7 +66,7 @@ def check_memory(settings: Settings, model: str) -> None:
 
 
 def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration]) -> Lengths:
-    """Mean lengths in tokens, counted where the tokenizer is on this disk, else guessed."""
+    """Lengths in tokens, counted where the tokenizer is on this disk, else guessed."""
     folder = folder_on_disk(config.model, settings.home)
     tokenizer = None if folder is None else TextTokenizer(folder)
 
@@ -77,12 +77,14 @@ def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration
         return len(tokenizer.encode(text)) if tokenizer else len(text) / CHARACTERS_A_TOKEN
 
     has_teacher = config.teacher.weights != "none"
+    shown = [of_text(row.demonstration) for row in rows]
     return Lengths(
         _mean([of_prompt(student_messages(row)) for row in rows]),
         _mean([of_prompt(teacher_messages(config.teacher, row)) for row in rows])
         if has_teacher
         else 0.0,
-        _mean([of_text(row.demonstration) for row in rows]),
+        _mean(shown),
+        max(shown) + 1,
     )
 
 

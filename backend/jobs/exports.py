@@ -28,7 +28,8 @@ from storage.tasks import Tasks
 
 FORMATS: Final = ("peft", *JOB_FORMATS)
 ADAPTER_KIND: Final = "adapter"
-ADAPTER_NAME: Final = "adapter.zip"
+# A run that trained all weights leaves a whole model instead.
+MODEL_KIND: Final = "model"
 _LIBRARIES: Final = ("sdlab", "torch", "transformers", "peft", "tokenizers", "safetensors")
 # What a card says elsewhere, or what says nothing about the method.
 _NOT_METHOD: Final = frozenset({"name", "task", "model"})
@@ -56,7 +57,7 @@ def export_adapter(
     It becomes an artifact of the lab if ``target`` lies under its home. Raises NotFound,
     StateError where there is no whole checkpoint or something at ``target``, and UserError.
     """
-    run = _training_run(database, run_id)
+    run = training_run(database, run_id)
     found = _checkpoint(database, run, checkpoint)
     return _export(database, settings, run, found, target)
 
@@ -64,14 +65,15 @@ def export_adapter(
 def finished_adapter(database: Database, settings: Settings, run_id: str) -> Exported | None:
     """Leaves the newest checkpoint's adapter ready at SDLAB_HOME/runs/<id>/adapter.zip.
 
-    None for a run that ended before its first checkpoint. Called again, it writes the same file
-    or, after further training, the newer adapter in its place.
+    A run that trained all weights leaves model.zip. None for a run that ended before its first
+    checkpoint. Called again, it writes the same file or, after further training, the newer adapter
+    in its place.
     """
-    run = _training_run(database, run_id)
+    run = training_run(database, run_id)
     found = Artifacts(database).checkpoint(run.id)
     if found is None:
         return None
-    target = run_folder(settings, run.id) / ADAPTER_NAME
+    target = run_folder(settings, run.id) / f"{_kind(run)}.zip"
     return _export(database, settings, run, found, target, replace_it=True)
 
 
@@ -101,6 +103,7 @@ def card_facts(
         premise=premise.get("sentence"),
         versions=_versions(),
         date=f"{checkpoint.created_at:%Y-%m-%d}",
+        form="full" if config.adapter.full else "adapter",
     )
 
 
@@ -123,11 +126,18 @@ def _export(
     exported = write_adapter(source, model_card(facts), target, replace=replace_it)
     home = settings.home.resolve()
     if exported.path.is_relative_to(home):
-        _register(database, run.id, exported, exported.path.relative_to(home).as_posix())
+        path = exported.path.relative_to(home).as_posix()
+        register(database, run.id, _kind(run), exported, path)
     return exported
 
 
-def _training_run(database: Database, run_id: str) -> Run:
+def _kind(run: Run) -> str:
+    config = validate(RunConfig, run.config, f"run {run.id}")
+    return MODEL_KIND if config.adapter.full else ADAPTER_KIND
+
+
+def training_run(database: Database, run_id: str) -> Run:
+    """The run that trained something. Raises NotFound and StateError."""
     run = Runs(database).get(run_id)
     if run is None:
         raise NotFound(
@@ -217,15 +227,18 @@ def _versions() -> Mapping[str, str]:
     return versions
 
 
-def _register(database: Database, run_id: str, exported: Exported, path: str) -> None:
-    """Makes the file the run's artifact; one at the same path is brought up to date."""
+def register(database: Database, run_id: str, kind: str, exported: Exported, path: str) -> str:
+    """Makes what lies at ``path`` the run's artifact, or brings that up to date; returns its id."""
     values: dict[str, Any] = {"sha256": exported.sha256, "bytes": exported.bytes}
     same = select(Artifact).where(
-        Artifact.run_id == run_id, Artifact.kind == ADAPTER_KIND, Artifact.path == path
+        Artifact.run_id == run_id, Artifact.kind == kind, Artifact.path == path
     )
     with database.write() as session:
         known = session.scalar(same)
         if known is None:
-            session.add(Artifact(kind=ADAPTER_KIND, path=path, run_id=run_id, **values))
+            known = Artifact(kind=kind, path=path, run_id=run_id, **values)
+            session.add(known)
+            session.flush()
         elif known.sha256 != exported.sha256:
             known.sha256, known.bytes, known.created_at = *values.values(), now()
+        return known.id

@@ -64,7 +64,14 @@ def check_evaluation(database: Database, settings: Settings, config: EvaluationC
 
 
 def check_premise_context(name: str) -> None:
-    """Raises ConfigError for a form that is neither auto nor known."""
+    """Raises ConfigError for a form that is neither auto nor known, or that needs a text."""
+    if name == "template":
+        raise ConfigError(
+            "a premise check has no template of its own",
+            where="--context",
+            remedy="name another context, or auto; a run with a teacher.template checks it itself "
+            "before its first step",
+        )
     if name != "auto":
         find_context(TeacherConfig(weights="base", context=name))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass
 
 import torch
+
+from backend.models.hardware import usable_cores
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,11 @@ class Compute:
 
 
 def choose_compute(threads: int = 0) -> Compute:
-    """bf16 on a GPU that has it, fp16 weights never, fp32 elsewhere; sets torch's thread count."""
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    """bf16 on a GPU that has it, fp16 weights never, fp32 elsewhere; sets torch's thread count.
+
+    More threads than cores that this process may use would wait for each other at every product.
+    """
+    torch.set_num_threads(usable_cores(threads))
     if torch.cuda.is_available():
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
         return Compute(torch.device("cuda"), dtype)

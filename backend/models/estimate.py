@@ -107,6 +107,8 @@ def refusal(
         weights = estimate.by_part["weights_mib"] + estimate.by_part["runtime_mib"]
         fits = weights < 0.9 * profile.memory_mib_total
         knobs = "set micro_batch_size to 1, lower batch_size or rollout.max_new_tokens, or "
+        if estimate.by_part["adapter_mib"] > estimate.by_part["weights_mib"]:
+            knobs = "train an adapter instead of all weights (adapter.full), " + knobs
         return ModelError(
             f"{estimate.model} ({_weights(estimate.parameters)}) needs about "
             f"{_gib(estimate.peak_memory_mib)} of memory, and this machine ({profile.device}) has "
@@ -190,11 +192,15 @@ class _Costs:
 
 
 def _step_s(config: RunConfig, lengths: Lengths, work: StepWork, costs: _Costs) -> dict[str, float]:
-    """Seconds of an optimizer step by part; the base is frozen, so backward costs one forward."""
+    """Seconds of an optimizer step by part.
+
+    Backward costs one forward where the base is frozen, and two where all weights are trained.
+    """
     tokens = work.rows * work.completion
     has_teacher = config.teacher.weights != "none"
     micro = config.micro_batch_size or work.rows
     overhead = (math.ceil(work.rows / micro) - 1) * costs.size.layers * _LAYER_S
+    full = int(config.adapter.full)
     teacher = 0.0
     if has_teacher:
         # Logits: once for the token weights, then in the loss and again in its backward pass.
@@ -204,8 +210,8 @@ def _step_s(config: RunConfig, lengths: Lengths, work: StepWork, costs: _Costs) 
         "rollouts_s": costs.write_s(work.by_student, lengths.prompt, work.completion)
         + costs.write_s(work.by_teacher, lengths.teacher_prompt, work.completion),
         "teacher_s": teacher,
-        "student_s": costs.read_s(work.rows, lengths.prompt + work.completion, passes=2)
-        + costs.head_s(tokens, passes=3)
+        "student_s": costs.read_s(work.rows, lengths.prompt + work.completion, passes=2 + full)
+        + costs.head_s(tokens, passes=3 + full)
         + 2 * overhead,
     }
 
@@ -234,6 +240,9 @@ def _memory_mib(
 
 
 def _adapter_bytes(config: RunConfig, size: Dimensions) -> float:
+    """What is trained, in fp32; where that is all weights, the base is a copy beside them."""
+    if config.adapter.full:
+        return size.parameters * 4.0
     share = 1.0 if config.adapter.targets == "all-linear" else len(config.adapter.targets) / 7
     return config.adapter.rank * size.adapter_width * share * 4.0
 

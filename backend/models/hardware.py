@@ -51,6 +51,7 @@ UNKNOWN_GPU: Final = (10.0, 200.0)
 _SLOW_CORE: Final = {"matmul_gflops": 30.0, "read_gb_s": 8.0}
 # A few cores already use all of the memory's bandwidth.
 _READING_CORES: Final = 4
+_CGROUP: Final = Path("/sys/fs/cgroup")
 _CGROUP_LIMITS: Final = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -113,10 +114,29 @@ def parse_gpu(listing: str) -> HardwareProfile | None:
 
 
 def usable_cores(threads: int = 0) -> int:
-    """Physical cores that this process may use; at most ``threads`` unless that is 0."""
+    """Physical cores that this process may use; at most ``threads`` unless that is 0.
+
+    Its cpuset and its container's share of time both count.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     physical = psutil.cpu_count(logical=False) or allowed or 1
-    return max(1, min(physical, allowed or 1, threads or physical))
+    quota = cores_of_quota(_CGROUP) or physical
+    return max(1, min(physical, allowed or 1, quota, threads or physical))
+
+
+def cores_of_quota(cgroup: Path) -> int | None:
+    """Whole cores, one at least, whose time a container may use; None where nothing limits it."""
+    try:
+        if (cgroup / "cpu.max").is_file():
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+    except (OSError, ValueError):
+        return None
+    if not quota.isdecimal() or not period.isdecimal() or int(period) == 0:
+        return None  # "max" in the second version of cgroups, -1 in the first
+    return max(1, int(quota) // int(period))
 
 
 def memory_mib() -> tuple[int, int]:

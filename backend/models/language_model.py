@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 import transformers
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
+from peft import PeftModel
 from torch import Tensor, nn
 
 from backend.config import AdapterConfig
-from backend.errors import ModelError
+from backend.errors import Fault, ModelError
+from backend.models.all_weights import AllWeights
 from backend.models.compute import Compute
+from backend.models.lora import LoraAdapter
+from backend.models.trained import Trained
 from backend.text.tokenizer import TextTokenizer
 
 # What a model's digest is of: its text files, and so many of each tensor's first bytes.
@@ -47,8 +48,8 @@ class OutputHead:
 class LanguageModel:
     """The network that is student and teacher at once, and what it needs to read and write.
 
-    ``network`` is a PEFT model once :meth:`add_adapter` was called; the base weights are never
-    trained, and student and teacher share them.
+    What is trained of it, :meth:`add_adapter` says: a LoRA adapter (``network`` is then a PEFT
+    model, whose base student and teacher share), or all weights.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class LanguageModel:
         self.compute = compute
         self.digest = digest
         self.head = _find_head(network)
+        self._trained: Trained | None = None
 
     @property
     def has_adapter(self) -> bool:
@@ -77,73 +79,39 @@ class LanguageModel:
             return causal.base_model(**inputs)
 
     def add_adapter(self, config: AdapterConfig, seed: int) -> None:
-        """Puts a fresh LoRA adapter (B zero, so the logits do not change) on the base."""
-        targets = config.targets if isinstance(config.targets, str) else list(config.targets)
-        torch.manual_seed(seed)
-        try:
-            self.network = get_peft_model(
-                self.network,
-                LoraConfig(
-                    r=config.rank,
-                    lora_alpha=config.alpha,
-                    target_modules=targets,
-                    task_type="CAUSAL_LM",
-                ),
-            )
-        except ValueError as error:
-            raise ModelError(
-                f"the adapter does not fit this model ({error})",
-                where="adapter.targets",
-                remedy="use all-linear, or names of the model's linear layers",
-            ) from error
-        if self.network.get_output_embeddings() is not self.head.layer:
-            raise ModelError(
-                "the output layer cannot be adapted, since the loss reads it directly",
-                where="adapter.targets",
-                remedy="leave it out of the list, as all-linear does",
-            )
-        # peft puts the folder here, which means nothing on another machine.
-        self.network.peft_config["default"].base_model_name_or_path = self.name
-        # A new module is in training mode, and whoever restores the mode would spread it.
-        self.network.eval()
+        """Makes the model trainable as ``config`` says: a fresh LoRA adapter, or all weights.
+
+        The logits do not change. Raises ModelError where the adapter does not fit.
+        """
+        if config.full:
+            self._trained = AllWeights(self.network)
+        else:
+            self._trained = LoraAdapter(self.network, config, self.name, seed)
+        self.network = self._trained.network
+
+    @property
+    def trained(self) -> Trained:
+        """What :meth:`add_adapter` made; asked for before that, it is a fault of ours."""
+        if self._trained is None:
+            raise Fault("nothing of this model is trained", where=self.name)
+        return self._trained
 
     def adapter_parameters(self) -> dict[str, nn.Parameter]:
         """The trained parameters by name."""
-        return {n: p for n, p in self.network.named_parameters() if p.requires_grad}
+        return self._trained.parameters() if self._trained else {}
 
-    @contextlib.contextmanager
-    def merged(self) -> Iterator[None]:
-        """The adapter as it stands, folded into the base weights while the block only reads.
+    def merged(self) -> contextlib.AbstractContextManager[None]:
+        """The student as it stands, faster to read with, while the block only reads.
 
-        Writing 16 answers of 16 tokens took SmolLM2-135M 7 to 10 % less CPU time so, folding and
-        restoring included. The base weights are put back as they were, bit for bit. Nothing
-        changes where the adapter is switched off, nor in half precision: bf16 base weights are too
-        coarse to hold what an adapter adds.
+        Nothing changes in half precision: bf16 base weights are too coarse to hold what an adapter
+        adds.
         """
-        is_exact = self.has_adapter and self.compute.dtype == torch.float32
-        layers = [] if not is_exact else [
-            layer for layer in self.network.modules()
-            if isinstance(layer, LoraLayer) and not layer.disable_adapters
-        ]  # fmt: skip
-        weights = [layer.get_base_layer().weight for layer in layers]
-        kept = [weight.data.clone() for weight in weights]
-        try:
-            for layer in layers:
-                layer.merge()
-            yield
-        finally:
-            for layer, weight, original in zip(layers, weights, kept, strict=True):
-                layer.unmerge()
-                weight.data.copy_(original)
+        is_exact = self.compute.dtype == torch.float32
+        return self._trained.folded() if self._trained and is_exact else contextlib.nullcontext()
 
-    @contextlib.contextmanager
-    def base_weights(self) -> Iterator[None]:
-        """The original model, without any adapter, while the block runs."""
-        if not self.has_adapter:
-            yield
-            return
-        with self.network.disable_adapter():
-            yield
+    def base_weights(self) -> contextlib.AbstractContextManager[None]:
+        """The original model, without anything trained, while the block runs."""
+        return self._trained.base() if self._trained else contextlib.nullcontext()
 
 
 def load_model(name: str, folder: Path, compute: Compute) -> LanguageModel:

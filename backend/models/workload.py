@@ -15,11 +15,20 @@ _STEPS_LOOKED_AT: Final = 200
 
 @dataclass(frozen=True)
 class Lengths:
-    """Mean tokens of a task's rows, as the model's tokenizer and chat template make them."""
+    """Tokens of a task's rows, as the model's tokenizer and chat template make them: means.
+
+    ``longest_demonstration`` is the maximum; where it is 0, twice the mean is taken for it.
+    """
 
     prompt: float
     teacher_prompt: float
     demonstration: float
+    longest_demonstration: float = 0.0
+
+    @property
+    def longest_shown(self) -> int:
+        """The longest demonstration to reckon with."""
+        return math.ceil(self.longest_demonstration or 2 * self.demonstration)
 
 
 @dataclass(frozen=True)
@@ -74,17 +83,18 @@ def step_work(config: RunConfig, lengths: Lengths) -> StepWork:
         written = expected_answer(
             value_at(config.rollout.max_new_tokens, step), lengths.demonstration
         )
-        shown = min(longest, lengths.demonstration + 1)
+        shown = lengths.demonstration + 1
         completion += now["demonstration"] * shown + (1 - now["demonstration"]) * written
         shares = {name: share + now[name] for name, share in shares.items()}
     count = len(looked_at)
     only_shown = shares["demonstration"] >= count
+    longest_shown = lengths.longest_shown if shares["demonstration"] else 0
     return StepWork(
         rows,
         rows * shares["student"] / count,
         rows * shares["teacher"] / count,
         completion / count,
-        min(longest, math.ceil(2 * lengths.demonstration)) if only_shown else longest,
+        max(0 if only_shown else longest, longest_shown),
     )
 
 

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from backend.atomic import file_sha256, new_folder, write_text
 from backend.errors import UserError
@@ -27,7 +24,6 @@ from backend.training.step import Trainer
 log = logging.getLogger(__name__)
 
 MANIFEST: Final = "manifest.json"
-ADAPTER: Final = "adapter_model.safetensors"
 _NAME = re.compile(r"step-(\d{8})")
 
 
@@ -48,7 +44,7 @@ class SavedCheckpoint:
 
 
 def save_checkpoint(trainer: Trainer, step: int, root: Path) -> SavedCheckpoint:
-    """Writes the state after ``step`` optimizer steps: adapter, average, optimizer, schedule."""
+    """Writes the state after ``step`` optimizer steps: student, average, optimizer, schedule."""
     folder = root / f"step-{step:08d}"
     # What may stand there is a torn one of an earlier attempt.
     with new_folder(folder, replace=True) as scratch:
@@ -127,46 +123,10 @@ def is_whole(folder: Path) -> bool:
 
 
 def save_adapter(model: LanguageModel, folder: Path) -> None:
-    """``adapter_model.safetensors`` and ``adapter_config.json`` as PEFT writes them."""
-    tensors = adapter_tensors(model)
-    save_file(
-        {name: tensor.contiguous().cpu() for name, tensor in tensors.items()},
-        folder / ADAPTER,
-        metadata={"format": "pt"},
-    )
-    config = model.network.peft_config["default"]
-    inference, config.inference_mode = config.inference_mode, True
-    config.save_pretrained(str(folder))
-    config.inference_mode = inference
-
-
-def adapter_tensors(model: LanguageModel) -> dict[str, Tensor]:
-    """The student's adapter under the names that PEFT gives it in a file."""
-    # By default peft looks the base model up on the hub, to see whether its vocabulary has grown.
-    tensors: dict[str, Tensor] = get_peft_model_state_dict(
-        model.network, save_embedding_layers=False
-    )
-    return tensors
+    """Writes what the student has learned: a PEFT adapter, or all weights."""
+    model.trained.save(folder)
 
 
 def load_adapter(model: LanguageModel, folder: Path) -> None:
-    """Puts a stored adapter in the student's place; shapes and alpha must be the model's own."""
-    tensors = load_file(folder / ADAPTER)
-    expected = adapter_tensors(model)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if shapes != {name: tuple(tensor.shape) for name, tensor in expected.items()}:
-        raise UserError(
-            "its adapter has other layers or another rank than this run's",
-            where=str(folder),
-            remedy="use the same model, adapter.rank and adapter.targets",
-        )
-    stored = json.loads((folder / "adapter_config.json").read_text("utf-8"))["lora_alpha"]
-    alpha = model.network.peft_config["default"].lora_alpha
-    if stored != alpha:
-        raise UserError(
-            f"its adapter was trained with alpha {stored:g}, and this run has {alpha:g}",
-            where=str(folder),
-            remedy=f"set adapter.alpha to {stored:g}, or the same weights do something else",
-        )
-    with torch.no_grad():
-        set_peft_model_state_dict(model.network, tensors)
+    """Puts what a checkpoint holds in the student's place. Raises UserError if it does not fit."""
+    model.trained.load(folder)

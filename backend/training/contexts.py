@@ -30,9 +30,9 @@ def read_prompts(
 
 
 def fits(
-    tokenizer: TextTokenizer, row: Demonstration, teacher: TeacherConfig, max_new_tokens: int
+    tokenizer: TextTokenizer, row: Demonstration, teacher: TeacherConfig, completion_tokens: int
 ) -> bool:
-    """Whether both prompts and a completion of full length stay within the model's context."""
+    """Whether both prompts, each with such a completion, stay within the model's context."""
     prompts = read_prompts(tokenizer, [row], teacher)
     longest = max(len(side[0]) for side in (prompts.student, prompts.teacher) if side)
-    return longest + max_new_tokens <= tokenizer.context_length
+    return longest + completion_tokens <= tokenizer.context_length

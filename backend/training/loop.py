@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -23,10 +23,11 @@ from backend.training.checkpoints import (
     save_checkpoint,
     saved_checkpoint,
 )
+from backend.training.contexts import fits
 from backend.training.observations import observe
 from backend.training.optimizer import make_optimizer
 from backend.training.recorder import Recorder
-from backend.training.row_checks import Rows, fits_model, tell_of_rows, usable_rows
+from backend.training.row_checks import Rows, tell_of_rows, usable_places
 from backend.training.step import SEED_STRIDE, StepReport, Trainer, training_step
 from backend.training.teacher import Teacher
 from backend.training.tracing import base_answers, traces_of_step, watch
@@ -52,7 +53,7 @@ def train(
     Raises StopRequested, with a checkpoint left behind, when the user wants the run to end.
     """
     config = trainer.config
-    usable = usable_rows(trainer, rows)
+    usable = usable_places(trainer, rows)
     done = resume(trainer, recorder, checkpoints)
     watched = _Watch(trainer, rows.held_out, recorder)
     if done == 0:
@@ -67,7 +68,8 @@ def train(
         if recorder.stop_requested():
             _save(trainer, done, checkpoints, recorder)
             raise StopRequested(f"stopped after step {done} of {config.steps}")
-        report = _one_step(trainer, usable, recorder, done)
+        batch = batch_of_step(rows.training, config, done, usable)
+        report = _one_step(trainer, batch, recorder, done)
         done += 1
         pace_s = (time.monotonic() - started) / (done - first)
         recorder.progress(done, config.steps, pace_s * (config.steps - done), "training")
@@ -86,19 +88,24 @@ def train(
 
 
 def batch_of_step(
-    rows: Sequence[Demonstration], config: RunConfig, step: int
+    rows: Sequence[Demonstration],
+    config: RunConfig,
+    step: int,
+    usable: Collection[int] | None = None,
 ) -> list[Demonstration]:
     """The rows of optimizer step ``step`` (from 0): epoch by epoch, each in its own seeded order.
 
-    Depends on seed, batch size and rows only, so every method sees the same order.
+    The order is that of all ``rows``; those whose place is not ``usable`` (all are without it) are
+    passed over. So methods that differ in what is too long see the rest in the same order.
     """
+    places = set(range(len(rows)) if usable is None else usable)
     first, past = step * config.batch_size, (step + 1) * config.batch_size
     orders = {
-        epoch: epoch_order(len(rows), config.seed, epoch)
-        for epoch in range(first // len(rows), (past - 1) // len(rows) + 1)
+        epoch: [place for place in epoch_order(len(rows), config.seed, epoch) if place in places]
+        for epoch in range(first // len(places), (past - 1) // len(places) + 1)
     }
-    places = (divmod(position, len(rows)) for position in range(first, past))
-    return [rows[orders[epoch][place]] for epoch, place in places]
+    positions = (divmod(position, len(places)) for position in range(first, past))
+    return [rows[orders[epoch][position]] for epoch, position in positions]
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> list[int]:
@@ -130,10 +137,10 @@ def _is_point_of_curve(config: RunConfig, done: int) -> bool:
 
 
 def _one_step(
-    trainer: Trainer, rows: Sequence[Demonstration], recorder: Recorder, done: int
+    trainer: Trainer, batch: Sequence[Demonstration], recorder: Recorder, done: int
 ) -> StepReport:
     started = time.monotonic()
-    report = training_step(trainer, batch_of_step(rows, trainer.config, done), done)
+    report = training_step(trainer, batch, done)
     values = observe(trainer, report) | {"step_s": time.monotonic() - started}
     recorder.metrics(done + 1, values)
     if not math.isfinite(report.loss) or not math.isfinite(report.grad_norm):
@@ -163,8 +170,10 @@ class _Watch:
     def __init__(
         self, trainer: Trainer, held_out: Sequence[Demonstration], recorder: Recorder
     ) -> None:
-        fitting = (row for row in held_out if fits_model(trainer, row))
-        self._rows = list(itertools.islice(fitting, trainer.config.traces.watched))
+        config, tokenizer = trainer.config, trainer.model.tokenizer
+        written = config.evaluate.max_new_tokens
+        fitting = (row for row in held_out if fits(tokenizer, row, config.teacher, written))
+        self._rows = list(itertools.islice(fitting, config.traces.watched))
         self._trainer, self._recorder = trainer, recorder
         self._base: list[str] | None = None
 

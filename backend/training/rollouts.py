@@ -18,7 +18,10 @@ from backend.training.teacher import Teacher
 
 @dataclass(frozen=True)
 class Rollouts:
-    """One completion a row (token ids with the end token), its source, and whether it was cut."""
+    """One completion a row (token ids with the end token), its source, and whether it was cut.
+
+    Demonstrations are never cut: ``max_new_tokens`` is for what a model writes.
+    """
 
     completions: list[list[int]]
     sources: list[RolloutSource]
@@ -43,10 +46,9 @@ def roll_out(
         top_k=config.top_k,
     )
     completions: list[list[int]] = [[] for _ in rows]
-    limit = longest_completion(config)
     for i, source in enumerate(sources):
         if source == "demonstration":
-            completions[i] = demonstration_ids(model, rows[i])[:limit]
+            completions[i] = demonstration_ids(model, rows[i])
     for source, side in (("student", prompts.student), ("teacher", prompts.teacher)):
         chosen = [i for i, name in enumerate(sources) if name == source]
         if chosen and side is not None:
@@ -82,10 +84,18 @@ def demonstration_ids(model: LanguageModel, row: Demonstration) -> list[int]:
     return ids[: first + 1]
 
 
-def longest_completion(config: RolloutConfig) -> int:
-    """The largest completion, in tokens, that any step of the run may ask for."""
+def longest_generated(config: RolloutConfig) -> int:
+    """The most tokens that any step may let a model write; 0 where all are demonstrations."""
+    if set(config.source) == {"demonstration"}:
+        return 0
     length = config.max_new_tokens
     return round(max(length.start, length.end)) if isinstance(length, Schedule) else length
+
+
+def longest_completion(model: LanguageModel, config: RolloutConfig, row: Demonstration) -> int:
+    """The longest completion of ``row``, in tokens, that any step may train on."""
+    shown = "demonstration" in config.source
+    return max(longest_generated(config), len(demonstration_ids(model, row)) if shown else 0)
 
 
 def assign_sources(

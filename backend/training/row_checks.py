@@ -12,7 +12,7 @@ from backend.data.split import prompt_key
 from backend.errors import DataError
 from backend.training.contexts import fits
 from backend.training.recorder import Recorder
-from backend.training.rollouts import longest_completion
+from backend.training.rollouts import demonstration_ids, longest_completion
 from backend.training.step import Trainer
 
 # Of the median demonstration: a longer skip masks the skill itself.
@@ -27,8 +27,8 @@ class Rows:
     held_out: Sequence[Demonstration]
 
 
-def usable_rows(trainer: Trainer, rows: Rows) -> list[Demonstration]:
-    """Training rows whose prompts fit; not cut. Refuses held-out rows among them."""
+def usable_places(trainer: Trainer, rows: Rows) -> list[int]:
+    """Places of the training rows that fit; nothing is cut. Refuses held-out rows among them."""
     held_out = {prompt_key(row) for row in rows.held_out}
     leaked = [row for row in rows.training if prompt_key(row) in held_out]
     if leaked:
@@ -37,23 +37,20 @@ def usable_rows(trainer: Trainer, rows: Rows) -> list[Demonstration]:
             where="task",
             remedy="add the task again so that it is split anew",
         )
-    usable = [row for row in rows.training if fits_model(trainer, row)]
-    skipped = len(rows.training) - len(usable)
+    usable = [i for i, row in enumerate(rows.training) if fits_model(trainer, row)]
     if not usable:
         raise DataError(
-            f"all {skipped} training rows are too long for {trainer.model.name}, which reads "
-            f"{trainer.model.context_length} tokens "
-            f"({longest_completion(trainer.config.rollout)} of them for the completion)",
+            f"all {len(rows.training)} training rows are too long for {trainer.model.name}, which "
+            f"reads {trainer.model.context_length} tokens, prompt and completion together",
             where="task",
-            remedy="shorten the prompts, lower rollout.max_new_tokens, or choose another context",
+            remedy="shorten the prompts or demonstrations, lower rollout.max_new_tokens, or choose "
+            "another context",
         )
     return usable
 
 
-def tell_of_rows(
-    trainer: Trainer, rows: Rows, usable: Sequence[Demonstration], recorder: Recorder
-) -> None:
-    """Events for rows left out, demonstrations cut, and a skip that masks the skill."""
+def tell_of_rows(trainer: Trainer, rows: Rows, usable: Sequence[int], recorder: Recorder) -> None:
+    """Events for rows left out, and for a skip that masks the skill."""
     skipped = len(rows.training) - len(usable)
     if skipped:
         recorder.event(
@@ -63,30 +60,20 @@ def tell_of_rows(
             level="warning",
             skipped=skipped,
         )
-    _tell_of_answers(trainer, usable, recorder)
+    _tell_of_skip(trainer, [rows.training[i] for i in usable], recorder)
 
 
 def fits_model(trainer: Trainer, row: Demonstration) -> bool:
-    """Whether the model can read both roles' prompts and the longest completion of the run."""
-    config = trainer.config
-    return fits(trainer.model.tokenizer, row, config.teacher, longest_completion(config.rollout))
+    """Whether the model can read both roles' prompts and the row's longest completion."""
+    config, model = trainer.config, trainer.model
+    longest = longest_completion(model, config.rollout, row)
+    return fits(model.tokenizer, row, config.teacher, longest)
 
 
-def _tell_of_answers(trainer: Trainer, rows: Sequence[Demonstration], recorder: Recorder) -> None:
-    """Says where demonstrations are cut at the limit, or short beside the tokens skipped."""
-    config, tokenizer = trainer.config, trainer.model.tokenizer
-    lengths = [len(tokenizer.encode(row.demonstration)) + 1 for row in rows]
-    limit = longest_completion(config.rollout)
-    cut = sum(length > limit for length in lengths)
-    if cut and "demonstration" in config.rollout.source:
-        recorder.event(
-            "demonstrations_cut",
-            f"{cut} of {len(rows)} demonstrations are longer than rollout.max_new_tokens ({limit}) "
-            "and are cut without their end: raise it",
-            level="warning",
-            cut=cut,
-        )
-    skip, median = config.token_weights.skip_first, statistics.median(lengths)
+def _tell_of_skip(trainer: Trainer, rows: Sequence[Demonstration], recorder: Recorder) -> None:
+    """Says where demonstrations are short beside the tokens that the loss skips."""
+    skip = trainer.config.token_weights.skip_first
+    median = statistics.median(len(demonstration_ids(trainer.model, row)) for row in rows)
     if skip > LONGEST_SKIP * median:
         recorder.event(
             "skip_is_long",

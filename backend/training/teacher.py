@@ -10,13 +10,15 @@ from torch import Tensor
 
 from backend.config import TeacherConfig
 from backend.models.language_model import LanguageModel
+from backend.models.trained import exchanged
 
 
 class Teacher:
     """Puts the teacher's weights in the student's place for a while.
 
-    Only the adapter is averaged: the base weights are the student's own. The average starts from a
-    copy of the student's adapter and is kept in fp32 (in bf16, at rate 0.01, it hardly moves).
+    Only what is trained is averaged: under an adapter the base weights are the student's own. The
+    average starts from a copy of the student and is kept in fp32 (in bf16, at rate 0.01, it hardly
+    moves).
     """
 
     def __init__(self, model: LanguageModel, config: TeacherConfig) -> None:
@@ -55,25 +57,11 @@ class Teacher:
         for name, tensor in self.average.items():
             tensor.copy_(average[name])
 
-    @contextlib.contextmanager
-    def _weights(self) -> Iterator[None]:
+    def _weights(self) -> contextlib.AbstractContextManager[None]:
         if self.config.weights == "base":
-            with self._model.base_weights():
-                yield
-        elif self.config.weights == "ema":
-            with self._averaged():
-                yield
-        else:
-            yield
-
-    @contextlib.contextmanager
-    def _averaged(self) -> Iterator[None]:
-        parameters = self._model.adapter_parameters()
-        students = {name: parameter.data for name, parameter in parameters.items()}
-        try:
-            for name, parameter in parameters.items():
-                parameter.data = self.average[name].to(parameter.dtype)
-            yield
-        finally:
-            for name, parameter in parameters.items():
-                parameter.data = students[name]
+            return self._model.base_weights()
+        if self.config.weights == "ema":
+            parameters = self._model.adapter_parameters()
+            used = {name: self.average[name].to(p.dtype) for name, p in parameters.items()}
+            return exchanged(parameters, used)
+        return contextlib.nullcontext()

@@ -74,8 +74,11 @@ def test_the_full_plan_has_a_forgetting_curve_of_all_tasks_and_prior_knowledge(l
         }
 
 
-def test_the_quick_plan_is_short_and_says_what_it_is_not() -> None:
-    assert all(run["steps"] <= 4 for run in QUICK.runs)
+def test_the_quick_plan_is_short_and_says_what_it_is_not(lab: Lab) -> None:
+    for config in configs(lab, QUICK):
+        assert config.steps <= 4
+        assert 0 < config.evaluate.every < config.steps, "it shows a curve, though a short one"
+        assert 0 < config.evaluate.along_limit <= 4
     assert "not the effect" in QUICK.caveat
     assert FULL.caveat == ""
 

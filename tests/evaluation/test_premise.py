@@ -16,7 +16,7 @@ from backend.evaluation.premise import Premise, check_premise, judge
 from backend.models.language_model import LanguageModel
 from backend.text.contexts import CONTEXTS, student_messages, teacher_messages
 from backend.training.generation import Sampling, generate
-from tests.tiny_model import CONTEXT_LENGTH, load_tiny
+from tests.tiny_model import CONTEXT_LENGTH, build_model, load_tiny
 from tests.training.tiny_runs import demonstration, demonstrations
 
 ROWS = 10
@@ -142,15 +142,61 @@ def test_copies_of_the_demonstration_are_counted(model: LanguageModel) -> None:
     assert found.best.copied == 0.25
 
 
-def test_rows_too_long_for_a_context_are_counted_and_left_out(model: LanguageModel) -> None:
-    """Checklist 19."""
-    long = demonstration(50, prompt="x " * (CONTEXT_LENGTH // 6))
-    premise = check(model, [*demonstrations(5), long], ["earlier-turn-twice", "paper"])
+LONG = "x " * (CONTEXT_LENGTH // 6)
+
+
+def test_rows_too_long_for_a_context_are_not_read_and_count_as_wrong(model: LanguageModel) -> None:
+    """Checklist 19: a form that leaves no room must not look better for the rows it cannot read."""
+    rows = [*rows_won_by(model, "earlier-turn-twice")[:5], demonstration(50, prompt=LONG)]
+    premise = check(model, rows, ["earlier-turn-twice", "paper"])
     by_context = {found.context: found for found in premise.checks}
-    assert by_context["earlier-turn-twice"].too_long == 1
-    assert by_context["earlier-turn-twice"].teacher.score.n == 5
+    twice = by_context["earlier-turn-twice"]
+    assert (twice.too_long, twice.teacher.score.n) == (1, 6)
+    assert twice.teacher.score.score == pytest.approx(5 / 6)
+    assert twice.teacher.answers[5] is None
+    assert "1 of these are too long in it and count as wrong" in twice.sentence
+    assert math.isfinite(twice.teacher.nats_per_token)
     assert by_context["paper"].too_long == 0
     assert by_context["paper"].teacher.score.n == 6
+
+
+def test_auto_prefers_the_form_that_can_read_all_rows(model: LanguageModel) -> None:
+    """Right on half the rows and unable to read the rest, against right on more of them."""
+    short = rows_won_by(model, "earlier-turn-twice")[:4]
+    long = [demonstration(n, prompt=f"{n} {LONG}") for n in range(50, 56)]
+    long = [row.model_copy(update={"reference": greedy(model, row, "paper")}) for row in long]
+    premise = check(model, [*short, *long], ["earlier-turn-twice", "paper"])
+    assert premise.best.context == "paper"
+    assert premise.best.teacher.score.score == pytest.approx(0.6)
+    (_, other) = premise.checks
+    assert other.teacher.score.score == pytest.approx(0.4)
+
+
+def test_prompts_too_long_for_the_student_are_not_read_either(tmp_path: Path) -> None:
+    """GPT-2 has no positions beyond its context."""
+    model = load_tiny(build_model(tmp_path, family="gpt2"))
+    premise = check(model, [*demonstrations(3), demonstration(50, prompt=LONG * 4)], ["paper"])
+    assert (premise.student.too_long, premise.student.score.n) == (1, 4)
+    assert premise.best.too_long == 1
+
+
+def test_a_demonstration_needs_room_after_the_prompt(model: LanguageModel) -> None:
+    """Its likelihood is read there, as training reads it."""
+    row = demonstration(50, answer=" the" * (CONTEXT_LENGTH // 2))
+    premise = check(model, [*demonstrations(3), row], ["paper"])
+    assert (premise.student.too_long, premise.best.too_long) == (0, 1)
+
+
+def test_the_verdict_ranks_first_then_the_score_then_the_shorter_prompt(
+    model: LanguageModel,
+) -> None:
+    """Nothing is won here by any form: equal verdicts and scores leave the prompt's length."""
+    rows = [row.model_copy(update={"reference": "~"}) for row in demonstrations(4)]
+    premise = check(model, rows)
+    lengths = [found.teacher.prompt_tokens for found in premise.checks]
+    assert {found.verdict for found in premise.checks} == {"no-go"}
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 2
 
 
 def test_a_context_in_which_nothing_fits_is_no_go(model: LanguageModel) -> None:

@@ -149,3 +149,23 @@ def test_the_method_is_a_tag(method: str) -> None:
     tags = front_matter(model_card(replace(FACTS, preset=method)))["tags"]
     assert isinstance(tags, list)
     assert method.split("/")[0] in tags
+
+
+@pytest.mark.parametrize(
+    ("form", "what"),
+    [("full", "with all its weights"), ("merged", "with a LoRA adapter merged into its weights")],
+)
+def test_a_models_card_loads_it_without_base_and_peft(form: str, what: str) -> None:
+    card = model_card(replace(FACTS, form=form))
+    assert f"smollm2-135m-instruct {what}, trained with sdlab by `sdft/small-model`" in card
+    assert front_matter(card) == {
+        "base_model": "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "base_model_relation": "finetune",
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["sdlab", "sdft"],
+    }
+    (loading,) = python_blocks(card)
+    ast.parse(loading)
+    assert "peft" not in loading.lower()
+    assert "The model's own licence" in card

@@ -112,6 +112,27 @@ def test_an_ema_teacher_keeps_a_copy_of_the_adapter() -> None:
     assert ema == pytest.approx(live * 5 / 4)
 
 
+def test_all_weights_need_gradients_moments_and_an_average_of_their_own() -> None:
+    """In fp32: 4 bytes each for weights, gradients, two moments and the average; and the base."""
+    adapter, full = estimated(config()), estimated(config(adapter={"full": True}))
+    weights = full.parameters * 4 / 2**20
+    assert full.by_part["weights_mib"] == pytest.approx(weights)
+    assert full.by_part["adapter_mib"] == pytest.approx(5 * weights)
+    assert full.peak_memory_mib > adapter.peak_memory_mib + 4 * weights
+    assert full.disk_mib > adapter.disk_mib + 4 * weights
+    assert full.by_part["student_s"] > 1.2 * adapter.by_part["student_s"]
+    on_gpu = estimated(config(adapter={"full": True}), H100)
+    assert on_gpu.by_part["adapter_mib"] == pytest.approx(5 * weights)
+
+
+def test_all_weights_that_do_not_fit_are_refused_with_the_adapter_as_remedy() -> None:
+    small = HardwareProfile("2 CPU cores", False, 196.0, 46.0, 3_500, 3_000)
+    assert refusal(estimated(config(), small), small) is None
+    refused = refusal(estimated(config(adapter={"full": True}), small), small)
+    assert isinstance(refused, ModelError)
+    assert "train an adapter instead of all weights (adapter.full)" in refused.remedy
+
+
 def test_a_gpu_is_faster_and_holds_half_the_bytes() -> None:
     cpu, gpu = estimated(config()), estimated(config(), H100)
     assert gpu.step_s < cpu.step_s / 5
@@ -203,9 +224,20 @@ def test_a_mean_step_follows_the_schedules() -> None:
     assert work.by_student == pytest.approx(8 * 0.5, rel=0.05)
     assert work.by_teacher == 0
     assert 12 < work.completion < 18
-    assert work.longest_completion == 20
+    assert work.longest_completion == 30
     shown = step_work(config("sft"), LENGTHS)
     assert (shown.by_student, shown.completion, shown.longest_completion) == (0, 16, 30)
+
+
+@pytest.mark.parametrize(
+    ("source", "longest"),
+    [("student", 64), ("demonstration", 200), ({"demonstration": 0.5, "student": "rest"}, 200)],
+)
+def test_the_longest_completion_is_generated_or_shown(source: Any, longest: int) -> None:
+    """Demonstrations are not cut: memory is reckoned for the longest one."""
+    lengths = Lengths(prompt=55, teacher_prompt=135, demonstration=15, longest_demonstration=200)
+    run = config(rollout={"source": source, "max_new_tokens": 64})
+    assert step_work(run, lengths).longest_completion == longest
 
 
 def test_answers_end_long_before_a_generous_limit() -> None:

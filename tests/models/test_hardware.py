@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from backend.models.hardware import (
     CACHE_NAME,
     UNKNOWN_GPU,
     HardwareProfile,
+    cores_of_quota,
     hardware_profile,
     memory_mib,
     parse_gpu,
@@ -115,3 +118,41 @@ def test_a_gpu_counts_only_where_torch_can_use_it(
 ) -> None:
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     assert torch_uses_gpus(version, environment) is uses
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 1),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "nonsense"}, None),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "300000\n"}, None),
+        ({}, None),
+    ],
+)
+def test_a_containers_share_of_time_is_read(
+    files: dict[str, str], cores: int | None, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cores_of_quota(tmp_path) == cores
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_torch_takes_the_cores_that_the_process_may_use(threads: int) -> None:
+    """In a process that may use one core only, as a container's cpuset would have it."""
+    code = (
+        "import os, torch; from backend.models.compute import choose_compute; "
+        "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+        f"choose_compute({threads}); print(torch.get_num_threads())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "1"

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from backend.atomic import file_sha256
 from backend.errors import UserError
+from backend.models.lora import ADAPTER
 from backend.training.checkpoints import (
-    ADAPTER,
     MANIFEST,
     BrokenCheckpoint,
     load_checkpoint,

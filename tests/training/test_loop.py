@@ -80,6 +80,44 @@ def test_the_order_is_equal_for_all_methods(tiny_folder: Path, tmp_path: Path) -
     assert len(orders[0]) == 6 * 4
 
 
+def test_rows_too_long_for_one_method_leave_the_others_in_the_same_order(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """SFT reads all 11 rows; two are too long for the teacher's prompts and are passed over."""
+    long = [demonstration(n, prompt=f"{n} " + "x " * (CONTEXT_LENGTH // 6)) for n in (20, 21)]
+    rows = [long[0], *demonstrations(6), long[1], *demonstrations(3, first=7)]
+    orders = {}
+    for method in ("sft", "sdft"):
+        config = tiny_config(
+            method, steps=9, batch_size=3, teacher__context="earlier-turn-twice",
+            traces__every=1, traces__sampled=3, traces__watched=0,
+        )  # fmt: skip
+        lab = Lab(tiny_folder, tmp_path / method, config)
+        lab.train(rows, [])
+        orders[method] = [trace.demonstration_id for trace in lab.recorder.traces]
+    assert {"row-20", "row-21"} <= set(orders["sft"])
+    shared = [row for row in orders["sft"] if row not in ("row-20", "row-21")]
+    assert orders["sdft"][: len(shared)] == shared
+    assert len(orders["sdft"]) == 27
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 20])
+def test_an_epoch_without_some_rows_is_the_whole_one_with_these_passed_over(size: int) -> None:
+    rows, usable = demonstrations(12), [0, 1, 3, 4, 7, 8, 9, 11]
+    config = tiny_config(batch_size=size)
+
+    def shown(places: list[int] | None, steps: int) -> list[str]:
+        batches = (batch_of_step(rows, config, step, places) for step in range(steps))
+        return [row.id for batch in batches for row in batch]
+
+    kept = {rows[i].id for i in usable}
+    whole = [row for row in shown(None, 60) if row in kept]
+    some = shown(usable, 30)
+    length = min(len(whole), len(some))
+    assert some[:length] == whole[:length]
+    assert set(some) <= kept
+
+
 @pytest.mark.parametrize("method", ["sft", "sdft"])
 def test_held_out_rows_never_reach_a_batch(method: str, tiny_folder: Path, tmp_path: Path) -> None:
     """Unique canary strings, looked for in every token that any step read or wrote."""
@@ -233,13 +271,46 @@ def kinds_of_events(lab: Lab) -> list[str]:
     return [event.kind for event in lab.recorder.events]
 
 
-@pytest.mark.parametrize(("limit", "cut"), [(2, True), (64, False)])
-def test_demonstrations_beyond_the_limit_are_told(
-    limit: int, cut: bool, tiny_folder: Path, tmp_path: Path
+@pytest.mark.parametrize("method", ["sft", "sdft"])
+def test_demonstrations_beyond_the_limit_are_learned_whole(
+    method: str, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    config = tiny_config("sft", steps=1, rollout__max_new_tokens=limit)
-    kinds = kinds_of_events(Lab(tiny_folder, tmp_path, config))
-    assert ("demonstrations_cut" in kinds) is cut
+    """They are not cut, so there is nothing to tell of them."""
+    config = tiny_config(
+        method, steps=1, rollout__source={"demonstration": 1.0, "student": "rest"},
+        rollout__max_new_tokens=2, traces__every=1, traces__sampled=4,
+    )  # fmt: skip
+    lab = Lab(tiny_folder, tmp_path, config)
+    assert kinds_of_events(lab) == []
+    assert [trace.completion for trace in lab.recorder.traces] == [
+        trace.demonstration for trace in lab.recorder.traces
+    ]
+    assert lab.recorder.values[1]["clipped_fraction"] == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "left_out"),
+    [("student", 0), ({"demonstration": 0.5, "student": "rest"}, 1), ("demonstration", 1)],
+)
+def test_a_demonstration_that_does_not_fit_as_a_completion_leaves_its_row_out(
+    source: Any, left_out: int, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """Where it may be trained on: it fits beside the teacher's prompt, which holds it already."""
+    long = demonstration(20, answer=" the" * (CONTEXT_LENGTH // 2))
+    method = "sft" if source == "demonstration" else "sdft"
+    config = tiny_config(method, steps=1, rollout__source=source, teacher__context="earlier-turn")
+    if method == "sft":
+        long = demonstration(20, answer=" the" * CONTEXT_LENGTH)
+    lab = Lab(tiny_folder, tmp_path, config)
+    lab.train([long, *demonstrations(5)], [])
+    skipped = [event.data["skipped"] for event in lab.recorder.events]
+    assert skipped == [left_out] * left_out
+
+
+def test_what_nobody_generates_takes_no_room(tiny_folder: Path, tmp_path: Path) -> None:
+    """SFT writes nothing, so a limit beyond the model's context leaves no row out."""
+    config = tiny_config("sft", steps=1, rollout__max_new_tokens=CONTEXT_LENGTH)
+    assert kinds_of_events(Lab(tiny_folder, tmp_path, config)) == []
 
 
 @pytest.mark.parametrize(("skip", "told"), [(3, True), (0, False)])

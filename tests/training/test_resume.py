@@ -12,15 +12,18 @@ import pytest
 import torch
 
 from backend.atomic import folder_manifest
-from backend.config import RunConfig
+from backend.config import AdapterConfig, RunConfig
 from backend.errors import StopRequested
 from backend.training.loop import train
 from backend.training.recorder import TokenTrace, Trace
 from backend.training.row_checks import Rows
 from tests.recording import ListRecorder
-from tests.training.tiny_runs import demonstrations, tiny_config, tiny_trainer
+from tests.tiny_model import CONTEXT_LENGTH
+from tests.training.tiny_runs import demonstration, demonstrations, tiny_config, tiny_trainer
 
-ROWS = Rows(demonstrations(10), demonstrations(3, first=100))
+# One row is too long for the model and passed over, before and after a resume.
+TOO_LONG = demonstration(50, prompt="x " * CONTEXT_LENGTH)
+ROWS = Rows([*demonstrations(7), TOO_LONG, *demonstrations(3, 8)], demonstrations(3, first=100))
 STEPS = 6
 SAMPLED_SDFT = tiny_config(
     "sdft",
@@ -35,6 +38,12 @@ SAMPLED_SDFT = tiny_config(
     steps=STEPS,
 )
 SFT = tiny_config("sft", optimizer__schedule="linear", traces__every=4, steps=STEPS)
+FULL = SAMPLED_SDFT.model_copy(
+    update={
+        "adapter": AdapterConfig(full=True),
+        "optimizer": SAMPLED_SDFT.optimizer.model_copy(update={"learning_rate": 1e-3}),
+    }
+)
 
 
 class Crash(Exception):
@@ -113,20 +122,21 @@ def whole(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(folder, recorder)
 
 
-@pytest.mark.parametrize("method", ["sdft", "sft"])
+@pytest.mark.parametrize("method", ["sdft", "sft", "full"])
 def test_six_steps_equal_three_a_stop_and_three(
     method: str, whole: Whole, tiny_folder: Path, tmp_path: Path
 ) -> None:
     config, parted = SAMPLED_SDFT, ListRecorder(stop_after=3)
-    if method == "sft":
-        config, whole = SFT, Whole(tmp_path / "whole", ListRecorder())
+    if method != "sdft":
+        config = {"sft": SFT, "full": FULL}[method]
+        whole = Whole(tmp_path / "whole", ListRecorder())
         run(tiny_folder, whole.folder, config, whole.recorder)
     with pytest.raises(StopRequested):
         run(tiny_folder, tmp_path / "parted", config, parted)
     parted.stop_after = None
     assert run(tiny_folder, tmp_path / "parted", config, parted) == [STEPS]
     assert parted.rewinds == [0, 3]
-    assert [event.kind for event in parted.events] == ["demonstrations_cut", "resumed"]
+    assert [event.kind for event in parted.events] == ["rows_skipped", "resumed"]
     assert_same_run(whole, parted, tmp_path / "parted")
 
 

@@ -19,6 +19,7 @@ from backend.training.rollouts import (
     assign_sources,
     demonstration_ids,
     longest_completion,
+    longest_generated,
     roll_out,
 )
 from backend.training.step import Trainer, step_generator
@@ -126,15 +127,17 @@ def test_a_demonstration_stops_at_its_first_end_token(end: str, tiny_folder: Pat
     assert demonstration_ids(model, row) == expected
 
 
-def test_a_long_demonstration_is_cut_to_the_longest_completion_and_counted(
-    tiny_folder: Path,
-) -> None:
-    trainer = disturbed(tiny_folder, tiny_config("sft", rollout__max_new_tokens=3))
+@pytest.mark.parametrize("method", ["sft", "sdft"])
+def test_a_demonstration_is_whole_whatever_may_be_generated(method: str, tiny_folder: Path) -> None:
+    """Without its end a student never learns to stop: the limit is for what is generated."""
+    config = tiny_config(method, rollout__source=FALLING, rollout__max_new_tokens=3)
+    trainer = disturbed(tiny_folder, config)
     row = demonstration(1, answer="you and the light of the question")
-    whole = [demonstration(2, answer="a"), demonstration(3, answer="a<|endoftext|>")]
-    rollouts = rolled(trainer, [row, *whole])
-    assert rollouts.completions[0] == trainer.model.tokenizer.encode(row.demonstration)[:3]
-    assert rollouts.clipped == [True, False, False]
+    rollouts = rolled(trainer, [row, demonstration(3, answer="a<|endoftext|>")])
+    assert rollouts.completions[0] == demonstration_ids(trainer.model, row)
+    assert rollouts.completions[0][-1] == TURN_END_ID
+    assert len(rollouts.completions[0]) > 3
+    assert rollouts.clipped == [False, False]
 
 
 @pytest.mark.parametrize("weights", ["base", "ema"])
@@ -172,5 +175,24 @@ def test_lengths_follow_their_schedule_and_cut_completions_are_counted(tiny_fold
         assert max(map(len, rollouts.completions)) == longest
         for completion, clipped in zip(rollouts.completions, rollouts.clipped, strict=True):
             assert clipped == (completion[-1] not in ends)
-    assert longest_completion(config.rollout) == 9
-    assert longest_completion(tiny_config(rollout__max_new_tokens=5).rollout) == 5
+    assert longest_generated(config.rollout) == 9
+    assert longest_generated(tiny_config(rollout__max_new_tokens=5).rollout) == 5
+
+
+@pytest.mark.parametrize(
+    ("source", "words", "longest"),
+    [
+        ("demonstration", 1, 2),
+        ("demonstration", 9, 10),
+        ("student", 9, 5),
+        ({"demonstration": 0.5, "student": "rest"}, 1, 5),
+        ({"demonstration": 0.5, "student": "rest"}, 9, 10),
+    ],
+)
+def test_a_rows_longest_completion_is_its_demonstration_or_what_is_generated(
+    source: Any, words: int, longest: int, tiny_folder: Path
+) -> None:
+    config = tiny_config(rollout__source=source, rollout__max_new_tokens=5)
+    row = demonstration(1, answer=" the" * words)
+    model = tiny_trainer(tiny_folder, config).model
+    assert longest_completion(model, config.rollout, row) == longest

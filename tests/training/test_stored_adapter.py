@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from backend.training.checkpoints import ADAPTER, load_adapter, save_adapter
+from backend.models.lora import ADAPTER
+from backend.training.checkpoints import load_adapter, save_adapter
 from backend.training.step import Trainer, training_step
 from tests.tiny_model import build_model
 from tests.training.tiny_runs import (
@@ -64,6 +68,25 @@ def test_the_file_holds_the_student_and_no_teacher(trainer: Trainer, tmp_path: P
     assert all(tensor.any() for name, tensor in stored.items() if "lora_B" in name)
     average = {name.replace(".default.", "."): t for name, t in trainer.teacher.average.items()}
     assert all(not torch.equal(stored[name], average[name]) for name in stored)
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    """peft keeps the names of its layers in a set, whose order is each process's own."""
+    base = build_model(tmp_path / "base")
+    code = (
+        "import sys; from pathlib import Path; from tests.training.tiny_runs import *; "
+        "from backend.training.checkpoints import save_adapter; "
+        "save_adapter(tiny_trainer(Path(sys.argv[1]), tiny_config()).model, Path(sys.argv[2]))"
+    )
+    written = []
+    for seed in ("1", "2"):
+        (tmp_path / seed).mkdir()
+        subprocess.run(
+            [sys.executable, "-c", code, str(base), str(tmp_path / seed)],
+            cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
+        )  # fmt: skip
+        written.append({path.name: path.read_bytes() for path in (tmp_path / seed).iterdir()})
+    assert written[0] == written[1]
 
 
 def test_an_adapter_that_peft_wrote_can_be_continued(trainer: Trainer, tmp_path: Path) -> None:

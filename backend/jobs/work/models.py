@@ -1,16 +1,47 @@
-"""A base model, found, fetched and loaded for a job."""
+"""A base model, found, fetched and loaded for a job, and a run's student on it."""
 
 from __future__ import annotations
 
-from backend.jobs.work.context import JobContext
-from backend.models.compute import choose_compute
+from backend.config import AdapterConfig, RunConfig, validate
+from backend.errors import NotFound, StateError
+from backend.jobs.work.context import JobContext, checkpoint_folder
+from backend.models.compute import Compute, choose_compute
 from backend.models.language_model import LanguageModel, load_model
 from backend.models.materialise import local_folder
+from backend.training.checkpoints import load_adapter, verify_checkpoint
+from storage.artifacts import Artifacts
+from storage.models import Checkpoint
+from storage.runs import Runs
 
 
-def prepare_model(job: JobContext, name: str, steps: int) -> LanguageModel:
-    """The model on this machine's device; the run's progress says what is going on meanwhile."""
+def prepare_model(
+    job: JobContext, name: str, steps: int, compute: Compute | None = None
+) -> LanguageModel:
+    """The model, on this machine's device without ``compute``; the run's progress says so."""
     job.recorder.progress(0, steps, None, "loading the model")
     job.recorder.flush()
     folder = local_folder(name, job.settings.home)
-    return load_model(name, folder, choose_compute(job.settings.threads))
+    chosen = choose_compute(job.settings.threads)
+    return load_model(name, folder, compute or chosen)
+
+
+def take_checkpoint(
+    job: JobContext, model: LanguageModel, run_id: str, step: int | None
+) -> Checkpoint:
+    """Puts a run's student, as it was after ``step`` (last without one), on its base model."""
+    run = Runs(job.database).get(run_id)
+    if run is None:
+        raise NotFound(f"run {run_id} is gone", where="run")
+    checkpoint = Artifacts(job.database).checkpoint(run.id, step)
+    if checkpoint is None:
+        raise StateError(
+            f"run {run.id} has no checkpoint of step {step}",
+            where="checkpoint",
+            remedy=f"see sdlab show {run.id}",
+        )
+    adapter: AdapterConfig = validate(RunConfig, run.config, f"run {run.id}").adapter
+    folder = checkpoint_folder(job.settings, checkpoint)
+    verify_checkpoint(folder)
+    model.add_adapter(adapter, seed=0)
+    load_adapter(model, folder)
+    return checkpoint

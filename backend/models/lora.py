@@ -1,0 +1,135 @@
+"""A LoRA adapter: put on the base, switched off, folded in, and written as PEFT writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from peft import (
+    LoraConfig,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from backend.config import AdapterConfig
+from backend.errors import ModelError, UserError
+
+ADAPTER: Final = "adapter_model.safetensors"
+_CONFIG: Final = "adapter_config.json"
+
+
+class LoraAdapter:
+    """Trains a fresh adapter (B zero, so the logits do not change); the base stays as it is."""
+
+    def __init__(self, network: Any, config: AdapterConfig, base_name: str, seed: int) -> None:
+        head = network.get_output_embeddings()
+        targets = config.targets if isinstance(config.targets, str) else list(config.targets)
+        lora = LoraConfig(
+            r=config.rank, lora_alpha=config.alpha, target_modules=targets, task_type="CAUSAL_LM"
+        )
+        torch.manual_seed(seed)
+        try:
+            self.network = get_peft_model(network, lora)
+        except ValueError as error:
+            raise ModelError(
+                f"the adapter does not fit this model ({error})",
+                where="adapter.targets",
+                remedy="use all-linear, or names of the model's linear layers",
+            ) from error
+        if self.network.get_output_embeddings() is not head:
+            raise ModelError(
+                "the output layer cannot be adapted, since the loss reads it directly",
+                where="adapter.targets",
+                remedy="leave it out of the list, as all-linear does",
+            )
+        self._config = self.network.peft_config["default"]
+        # peft puts the folder here, which means nothing on another machine.
+        self._config.base_model_name_or_path = base_name
+        # A new module is in training mode, and whoever restores the mode would spread it.
+        self.network.eval()
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return {n: p for n, p in self.network.named_parameters() if p.requires_grad}
+
+    @contextlib.contextmanager
+    def base(self) -> Iterator[None]:
+        with self.network.disable_adapter():
+            yield
+
+    @contextlib.contextmanager
+    def folded(self) -> Iterator[None]:
+        """The adapter folded into the base weights, which are put back bit for bit.
+
+        Writing 16 answers of 16 tokens took SmolLM2-135M 7 to 10 % less CPU time so, folding and
+        restoring included. Nothing changes where the adapter is switched off.
+        """
+        layers = [
+            layer for layer in self.network.modules()
+            if isinstance(layer, LoraLayer) and not layer.disable_adapters
+        ]  # fmt: skip
+        weights = [layer.get_base_layer().weight for layer in layers]
+        kept = [weight.data.clone() for weight in weights]
+        try:
+            for layer in layers:
+                layer.merge()
+            yield
+        finally:
+            for layer, weight, original in zip(layers, weights, kept, strict=True):
+                layer.unmerge()
+                weight.data.copy_(original)
+
+    def plain(self) -> Any:
+        return self.network.merge_and_unload()
+
+    def save(self, folder: Path) -> None:
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
+        save_file(tensors, folder / ADAPTER, metadata={"format": "pt"})
+        config = copy.copy(self._config)
+        config.inference_mode = True
+        # peft keeps a set, whose order differs from process to process.
+        config.target_modules = sorted(config.target_modules)
+        config.save_pretrained(str(folder))
+
+    def load(self, folder: Path) -> None:
+        """The stored shapes and alpha must be the adapter's own."""
+        if not (folder / ADAPTER).is_file():
+            raise UserError(
+                "it holds no adapter, but all weights of a model",
+                where=str(folder),
+                remedy="set adapter.full to true, or start from a run with an adapter",
+            )
+        tensors = load_file(folder / ADAPTER)
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if shapes != {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}:
+            raise UserError(
+                "its adapter has other layers or another rank than this run's",
+                where=str(folder),
+                remedy="use the same model, adapter.rank and adapter.targets",
+            )
+        stored = json.loads((folder / _CONFIG).read_text("utf-8"))["lora_alpha"]
+        if stored != self._config.lora_alpha:
+            raise UserError(
+                f"its adapter was trained with alpha {stored:g}, and this run has "
+                f"{self._config.lora_alpha:g}",
+                where=str(folder),
+                remedy=f"set adapter.alpha to {stored:g}, or the same weights do something else",
+            )
+        with torch.no_grad():
+            set_peft_model_state_dict(self.network, tensors)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The adapter under the names that PEFT gives it in a file."""
+        # By default peft looks the base model up on the hub, to see whether its vocabulary grew.
+        tensors: dict[str, Tensor] = get_peft_model_state_dict(
+            self.network, save_embedding_layers=False
+        )
+        return tensors
