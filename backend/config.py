@@ -1,19 +1,17 @@
-"""Settings of a lab and the configuration of a run: frozen, strict about fields, YAML both ways."""
+"""Settings of a lab and the configuration of a run: frozen, and strict about fields."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from backend.documents import as_yaml
 from backend.errors import ConfigError
 
-Model = TypeVar("Model", bound=BaseModel)
 DEFAULT_MODEL = "bundled:smollm2-135m-instruct"
 
 
@@ -236,66 +234,12 @@ class EvaluationConfig(Frozen):
     max_new_tokens: int = Field(48, ge=1)
 
 
-def as_yaml(document: Any) -> str:
-    """A document as YAML, its keys in their order."""
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-
-
 class ExportConfig(Frozen):
     """A run's checkpoint (the newest without a number) as a model of its own."""
 
     run: str = Field(min_length=1)
     format: Literal["merged", "gguf"] = "merged"
     checkpoint: int | None = Field(None, ge=0)
-
-
-def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """The mapping in a YAML text. Raises ConfigError that names line and column, or what it is."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{where}, line {mark.line + 1}" if mark else where
-        raise ConfigError(
-            f"not valid YAML ({getattr(error, 'problem', None) or 'unreadable'})",
-            where=place,
-            remedy="put the line right",
-        ) from error
-    if not isinstance(document, dict):
-        raise ConfigError(
-            f"expected settings like 'task: name', found {type(document).__name__}",
-            where=where,
-            remedy="see README for an example configuration",
-        )
-    return document
-
-
-def validate(model: type[Model], document: Any, where: str) -> Model:
-    """``document`` as ``model``; ConfigError names the first faulty field and its value."""
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise _first_problem(error, where) from error
-
-
-# How pydantic names the branches of a union, which no user has written.
-_BRANCH = re.compile(r"function-|constrained-|literal\[|tuple\[|Schedule$|float$|int$|str$")
-
-
-def _first_problem(error: ValidationError, where: str) -> ConfigError:
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    field = ".".join(str(part) for part in first["loc"] if not _BRANCH.match(str(part)))
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        message, remedy = f'unknown setting "{field}"{more}', "correct its name or remove it"
-    elif first["type"] == "missing":
-        message, remedy = f'"{field}" is missing{more}', "add it"
-    else:
-        reason = first["msg"].removeprefix("Value error, ")
-        message = f'"{field}" is {first["input"]!r}: {reason[0].lower()}{reason[1:]}{more}'
-        remedy = "change the value"
-    return ConfigError(message, where=where, remedy=remedy)
 
 
 def validate_settings(**values: Any) -> Settings:

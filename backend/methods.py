@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from backend.config import RunConfig, validate
+from backend.config import RunConfig
+from backend.documents import validate
 from backend.errors import ConfigError
 
 SDFT_PAPER = "SDFT, arXiv 2601.19897"

@@ -27,6 +27,7 @@ BACKEND_ORDER = (
     "bundled",
     "atomic",
     "errors",
+    "documents",
     "config",
     "demo_plans",
     "methods",
@@ -65,6 +66,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "backend.bootstrap",  # Makes the Lab that every command and page then calls.
         "backend.lab",
         "backend.config",
+        "backend.documents",
         "backend.demo_plans",
         "backend.methods",
         "backend.text",

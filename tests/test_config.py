@@ -14,10 +14,9 @@ from backend.config import (
     RunConfig,
     Schedule,
     Settings,
-    parse_yaml,
-    validate,
     value_at,
 )
+from backend.documents import parse_yaml, validate
 from backend.errors import ConfigError
 from backend.methods import flat, resolve, set_dotted
 

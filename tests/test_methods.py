@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from backend.config import RunConfig, parse_yaml
+from backend.config import RunConfig
+from backend.documents import parse_yaml
 from backend.errors import ConfigError
 from backend.methods import (
     DEFAULT_PRESETS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backend.config import parse_yaml
+from backend.documents import parse_yaml
 from backend.errors import ConfigError
 
 

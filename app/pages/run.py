@@ -10,7 +10,7 @@ import gradio as gr
 from app.components.shell import head, keep_live
 from app.components.view import view
 from app.plots import chart, metric_figure, no_chart, score_figure
-from backend.config import as_yaml
+from backend.documents import as_yaml
 from backend.errors import SdlabError
 from backend.lab import Lab
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from backend.config import RunConfig, validate
+from backend.config import RunConfig
+from backend.documents import validate
 from backend.errors import StateError
 from backend.evaluation.intervals import paired
 from backend.jobs.documents import Document

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from backend.config import RunConfig, Settings, validate
+from backend.config import RunConfig, Settings
+from backend.documents import validate
 from backend.errors import ModelError, NotFound, StateError, UserError
 from backend.export.adapter import AdapterSource, Exported, write_adapter
 from backend.export.bases import describe_base

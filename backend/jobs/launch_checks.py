@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from backend.atomic import file_sha256
-from backend.config import (
-    EvaluateConfig,
-    EvaluationConfig,
-    RunConfig,
-    Settings,
-    TeacherConfig,
-    validate,
-)
+from backend.config import EvaluateConfig, EvaluationConfig, RunConfig, Settings, TeacherConfig
+from backend.documents import validate
 from backend.errors import ConfigError, NotFound, StateError
 from backend.evaluation.probe_names import expand
 from backend.jobs.estimates import check_memory

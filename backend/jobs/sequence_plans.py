@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backend.config import RunConfig, Settings, validate
+from backend.config import RunConfig, Settings
+from backend.documents import validate
 from backend.errors import ConfigError
 from backend.evaluation.probe_names import expand
 from backend.jobs.launches import configure_run

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from backend.bootstrap import build_lab
-from backend.config import DEFAULT_MODEL, RunConfig, Settings, validate
+from backend.config import DEFAULT_MODEL, RunConfig, Settings
+from backend.documents import validate
 from backend.jobs.work.context import run_folder
 from backend.lab import Lab
 from backend.models.compute import choose_compute

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from backend.atomic import file_sha256, folder_sha256
-from backend.config import RunConfig, validate
+from backend.config import RunConfig
+from backend.documents import validate
 from backend.jobs.work.context import run_folder
 from backend.training.checkpoints import load_adapter
 from storage.models import Trace

@@ -12,7 +12,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from backend.atomic import file_sha256, folder_sha256
-from backend.config import RunConfig, validate
+from backend.config import RunConfig
+from backend.documents import validate
 from backend.jobs import queue
 from backend.jobs.work.context import run_folder
 from backend.lab import Lab

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backend.config import EvaluateConfig, EvaluationConfig, validate
+from backend.config import EvaluateConfig, EvaluationConfig
+from backend.documents import validate
 from backend.evaluation.suite import Suite
 from backend.jobs.tasks import find_task
 from backend.jobs.work.context import JobContext

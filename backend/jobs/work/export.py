@@ -7,7 +7,8 @@ from typing import Final
 
 import torch
 
-from backend.config import ExportConfig, validate
+from backend.config import ExportConfig
+from backend.documents import validate
 from backend.export.gguf_file import write_gguf
 from backend.export.merged import write_merged
 from backend.export.model_card import model_card

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backend.config import AdapterConfig, RunConfig, validate
+from backend.config import AdapterConfig, RunConfig
+from backend.documents import validate
 from backend.errors import NotFound, StateError
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.models.compute import Compute, choose_compute

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backend.config import PremiseConfig, TeacherConfig, validate
+from backend.config import PremiseConfig, TeacherConfig
+from backend.documents import validate
 from backend.evaluation.premise import check_premise
 from backend.jobs.tasks import demonstrations, find_task
 from backend.jobs.work.context import JobContext

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.config import RunConfig, validate
+from backend.config import RunConfig
+from backend.documents import validate
 from backend.errors import StateError, StopRequested, UserError
 from backend.evaluation.premise import check_premise
 from backend.evaluation.suite import Suite

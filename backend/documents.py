@@ -1,0 +1,67 @@
+"""Documents from outside: YAML both ways, and checked against a model with errors in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from backend.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def as_yaml(document: Any) -> str:
+    """A document as YAML, its keys in their order."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping in a YAML text. Raises ConfigError that names line and column, or what it is."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}, line {mark.line + 1}" if mark else where
+        raise ConfigError(
+            f"not valid YAML ({getattr(error, 'problem', None) or 'unreadable'})",
+            where=place,
+            remedy="put the line right",
+        ) from error
+    if not isinstance(document, dict):
+        raise ConfigError(
+            f"expected settings like 'task: name', found {type(document).__name__}",
+            where=where,
+            remedy="see README for an example configuration",
+        )
+    return document
+
+
+def validate(model: type[Model], document: Any, where: str) -> Model:
+    """``document`` as ``model``; ConfigError names the first faulty field and its value."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise _first_problem(error, where) from error
+
+
+# How pydantic names the branches of a union, which no user has written.
+_BRANCH = re.compile(r"function-|constrained-|literal\[|tuple\[|Schedule$|float$|int$|str$")
+
+
+def _first_problem(error: ValidationError, where: str) -> ConfigError:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    field = ".".join(str(part) for part in first["loc"] if not _BRANCH.match(str(part)))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        message, remedy = f'unknown setting "{field}"{more}', "correct its name or remove it"
+    elif first["type"] == "missing":
+        message, remedy = f'"{field}" is missing{more}', "add it"
+    else:
+        reason = first["msg"].removeprefix("Value error, ")
+        message = f'"{field}" is {first["input"]!r}: {reason[0].lower()}{reason[1:]}{more}'
+        remedy = "change the value"
+    return ConfigError(message, where=where, remedy=remedy)
