@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backend.config import EvaluationConfig, PremiseConfig, RunConfig, Settings, validate
+from backend.config import (
+    EvaluationConfig,
+    PremiseConfig,
+    RunConfig,
+    Settings,
+    validate,
+)
 from backend.errors import NotFound
 from backend.jobs.estimates import check_memory
 from backend.jobs.launch_checks import (

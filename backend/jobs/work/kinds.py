@@ -8,6 +8,12 @@ from typing import Final
 from backend.jobs.work.context import Work
 from backend.jobs.work.evaluate import evaluate
 from backend.jobs.work.premise import premise
+from backend.jobs.work.replay import replay
 from backend.jobs.work.train import train
 
-KINDS: Final[Mapping[str, Work]] = {"train": train, "premise": premise, "evaluate": evaluate}
+KINDS: Final[Mapping[str, Work]] = {
+    "train": train,
+    "premise": premise,
+    "evaluate": evaluate,
+    "replay": replay,
+}
