@@ -15,18 +15,12 @@ from backend.errors import ConfigError
 DEFAULT_MODEL = "bundled:smollm2-135m-instruct"
 
 
-def _default_home() -> Path:
-    return Path(platformdirs.user_data_dir("sdlab"))
-
-
-def _home(value: Any) -> Any:
-    """An empty variable is one that nobody set; ``~`` is the user's folder, as in a shell."""
-    if value == "":
-        return _default_home()
+def _home(value: Any) -> Path:
+    """An absolute path; an empty variable is one that nobody set, ``~`` is as in a shell."""
     try:
-        return Path(value).expanduser() if isinstance(value, str | Path) else value
-    except RuntimeError as error:
-        raise ValueError("there is no such user") from error
+        return Path(value or platformdirs.user_data_dir("sdlab")).expanduser().absolute()
+    except (RuntimeError, TypeError) as error:
+        raise ValueError("this is no folder, or that of no user") from error
 
 
 class Settings(BaseSettings):
@@ -36,7 +30,7 @@ class Settings(BaseSettings):
         env_prefix="SDLAB_", frozen=True, extra="ignore", allow_inf_nan=False
     )
 
-    home: Annotated[Path, BeforeValidator(_home)] = Field(default_factory=_default_home)
+    home: Annotated[Path, BeforeValidator(_home)] = Field(default_factory=lambda: _home(""))
     database_url: str = ""
     threads: int = Field(0, ge=0, description="torch threads of a worker; 0: all cores")
     lease_s: float = Field(30.0, gt=0, description="silence after which a worker counts as lost")

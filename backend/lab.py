@@ -29,6 +29,7 @@ from backend.jobs.holders import server_address
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.queue import find_run
+from backend.jobs.replays import replay_run
 from backend.jobs.sequences import find_sequence, sequence_document, start_sequence
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
@@ -134,6 +135,10 @@ class Lab:
     def evaluate(self, subject: str, document: Mapping[str, Any]) -> str:
         """Queues an evaluation of a run or a base model; returns its id."""
         return self._enqueue(evaluation_run(self.database, self.settings, subject, document))[0]
+
+    def replay(self, run: str, step: int) -> str:
+        """Queues the recomputing of a run's step; the job's result says whether it is equal."""
+        return self._enqueue(replay_run(self.database, self.settings, run, step))[0]
 
     def stop(self, run: str) -> Document:
         """Asks a run to end at its next step, with a checkpoint. Raises NotFound, StateError."""

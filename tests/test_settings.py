@@ -17,6 +17,14 @@ def test_a_tilde_is_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert Settings(home=Path("~/other")).home == tmp_path / "other"
 
 
+def test_a_home_stays_the_same_wherever_one_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SDLAB_HOME", "lab")
+    assert Settings().home == tmp_path / "lab"
+
+
 def test_an_empty_home_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SDLAB_HOME", raising=False)
     usual = Settings().home
@@ -27,5 +35,5 @@ def test_an_empty_home_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_user_who_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDLAB_HOME", "~no-such-user-here/lab")
-    with pytest.raises(ConfigError, match=r"SDLAB_HOME is .*no such user"):
+    with pytest.raises(ConfigError, match=r"SDLAB_HOME is .*that of no user"):
         validate_settings()

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backend.config import EvaluationConfig, PremiseConfig, RunConfig, Settings
+from backend.config import (
+    EvaluationConfig,
+    PremiseConfig,
+    RunConfig,
+    Settings,
+)
 from backend.documents import validate
 from backend.errors import NotFound
 from backend.jobs.estimates import check_memory

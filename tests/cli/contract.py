@@ -143,6 +143,11 @@ class TaskSequence(Document):
     arms: Annotated[list[Arm], Field(min_length=1)]
 
 
+class Replay(Document):
+    equal: bool
+    first_difference: dict[str, Any] | None
+
+
 class Premise(Document):
     verdict: Literal["go", "weak", "no-go"]
     context: Text

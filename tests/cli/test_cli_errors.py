@@ -26,6 +26,8 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("no such run", ["show", "none"], 'there is no run "none"'),
     ("nothing to stop", ["stop", "none"], 'there is no run "none"'),
     ("nothing to resume", ["resume", "none", "--wait"], 'there is no run "none"'),
+    ("nothing to replay", ["replay", "none", "--step", "1"], 'there is no run "none"'),
+    ("no sequence", ["sequence", "none.yaml"], "cannot read the file"),
     ("nothing to export", ["export", "none", "--to", "x"], 'there is no run "none"'),
     ("nothing to compare", ["compare", "none", "other"], 'there is no run "none"'),
     ("no form of export", ["export", "none", "--to", "x", "--format", "onnx"], "no export as"),

@@ -158,6 +158,13 @@ def test_evaluations_of_a_run_a_checkpoint_and_the_base_model(
         assert {e["probe"]: e["score"] for e in found} == own
 
 
+def test_a_step_computed_again_gives_what_was_stored(loop: Loop) -> None:
+    """In another process, from the checkpoint of step 8, with rollouts of its own."""
+    replayed = loop.command("replay", loop.sdft["id"], "--step", 10).done()
+    contract.check(contract.Replay, replayed)
+    assert replayed == {"equal": True, "first_difference": None}
+
+
 def test_the_two_runs_are_compared_item_by_item(loop: Loop) -> None:
     compared = loop.command("compare", loop.sdft["id"], loop.sft["id"]).done()
     contract.check(contract.Comparison, compared)

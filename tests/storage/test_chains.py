@@ -1,9 +1,12 @@
 """Runs that wait for another one: claimed after it, cancelled with it, and revived with it."""
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql
 
-from storage.chains import EARLIER_RUN
+from storage.chains import EARLIER_RUN, is_ready
 from storage.claims import Claim
+from storage.models import Run
 from storage.runs import Runs
 
 LOST = {"code": "lost", "message": "gone", "where": "", "remedy": ""}
@@ -89,3 +92,11 @@ def test_what_was_stopped_by_wish_is_not_revived(chain, database, state):
     assert state(first, second, third) == ["queued", "cancelled", "cancelled"]
     runs.requeue(second, 3)
     assert state(first, second, third) == ["queued"] * 3
+
+
+def test_on_postgres_only_the_claimed_row_is_locked():
+    """The run before is looked at in a subquery, which FOR UPDATE does not reach."""
+    statement = select(Run.id).where(is_ready()).with_for_update(skip_locked=True)
+    text = " ".join(str(statement.compile(dialect=postgresql.dialect())).split())
+    assert "FROM runs WHERE runs.after_run_id IS NULL OR (EXISTS (SELECT" in text
+    assert text.endswith("FOR UPDATE SKIP LOCKED")

@@ -9,6 +9,7 @@ from backend.jobs.work.context import Work
 from backend.jobs.work.evaluate import evaluate
 from backend.jobs.work.export import export
 from backend.jobs.work.premise import premise
+from backend.jobs.work.replay import replay
 from backend.jobs.work.train import train
 
 KINDS: Final[Mapping[str, Work]] = {
@@ -16,4 +17,5 @@ KINDS: Final[Mapping[str, Work]] = {
     "premise": premise,
     "evaluate": evaluate,
     "export": export,
+    "replay": replay,
 }

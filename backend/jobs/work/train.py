@@ -33,7 +33,7 @@ def train(job: JobContext) -> None:
         demonstrations(job.database, stored.version.id, "training"),
         demonstrations(job.database, stored.version.id, "held_out"),
     )
-    trainer = make_trainer(model, config, _start_folder(job, config))
+    trainer = make_trainer(model, config, start_folder(job, config))
     measure = _Measure(job, config, model, stored, rows)
     try:
         train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", measure)
@@ -105,7 +105,7 @@ class _Measure:
         self._job.recorder.progress(done, self._config.steps, None, phase)
 
 
-def _start_folder(job: JobContext, config: RunConfig) -> Path | None:
+def start_folder(job: JobContext, config: RunConfig) -> Path | None:
     """The folder of the adapter to go on from."""
     if config.start_from is None:
         return None
