@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.cli.command import SDLAB, environment
+from tests.cli.command import SDLAB, Command, environment
+from tests.lab.tiny_tasks import rows, write_rows
 
 READY_S = 90.0
 
@@ -108,6 +110,28 @@ def server(bundled_models: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     server.start()
     yield server
     server.end(signal.SIGTERM)
+
+
+def end_workers(home: Path) -> None:
+    """Workers outlive their server; those of a test must not."""
+    for process in psutil.process_iter(["cmdline"]):
+        if str(home) in (process.info["cmdline"] or []):
+            process.kill()
+            process.wait(timeout=30)
+
+
+@pytest.fixture
+def tiny_run(server: LiveServer, tiny_folder: Path, tmp_path: Path) -> list[str]:
+    """Options of ``train`` for a run of the tiny model, on a task that the lab then has."""
+    file = write_rows(tmp_path / "lights.jsonl", rows(40))
+    Command(server.home)("task", "add", file, "--name", "lights").done()
+    settings = (
+        "batch_size=2", "max_new_tokens=8", "checkpoint_every=5", "evaluate.every=0",
+        "evaluate.limit=4", "evaluate.max_new_tokens=4", "evaluate.probes=[task]",
+        "evaluate.premise=false", "traces.every=0",
+    )  # fmt: skip
+    options = ["--task", "lights", "--method", "sdft", "--model", str(tiny_folder)]
+    return [*options, *(part for setting in settings for part in ("--set", setting))]
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.cli.command import SDLAB, Command, environment
-from tests.e2e.conftest import LiveServer
+from tests.e2e.conftest import LiveServer, end_workers
 
 
 def ask(server: LiveServer, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
@@ -165,11 +164,3 @@ def test_the_demo_in_a_terminal_opens_the_lab_while_its_runs_learn(
 
 def without_a_screen() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-
-
-def end_workers(home: Path) -> None:
-    """Workers outlive their server; those of a test must not."""
-    for process in psutil.process_iter(["cmdline"]):
-        if str(home) in (process.info["cmdline"] or []):
-            process.kill()
-            process.wait(timeout=30)
