@@ -83,9 +83,9 @@ def test_an_older_schema_is_copied_before_it_is_changed(database, tmp_path):
         session.add(Task(name="old"))
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations)
-    (migrations / "versions" / "m0002_more.py").write_text(
-        'from alembic import op\nimport sqlalchemy as sa\nrevision = "0002"\n'
-        'down_revision = "0001"\n\n\ndef upgrade():\n'
+    (migrations / "versions" / "m0003_more.py").write_text(
+        'from alembic import op\nimport sqlalchemy as sa\nrevision = "0003"\n'
+        'down_revision = "0002"\n\n\ndef upgrade():\n'
         '    with op.batch_alter_table("tasks") as batch:\n'
         '        batch.add_column(sa.Column("note", sa.String()))\n'
     )
@@ -95,7 +95,7 @@ def test_an_older_schema_is_copied_before_it_is_changed(database, tmp_path):
 
     assert schema_state(database, migrations) == "current"
     assert schema_state(database) == "newer"
-    [backup] = database.file.parent.glob("lab.sqlite.0001-*.backup")
+    [backup] = database.file.parent.glob("lab.sqlite.0002-*.backup")
     with closing(sqlite3.connect(backup)) as old, closing(sqlite3.connect(database.file)) as new:
         assert old.execute("SELECT name FROM tasks").fetchall() == [("old",)]
         assert "note" not in {row[1] for row in old.execute("PRAGMA table_info(tasks)")}
@@ -105,8 +105,8 @@ def test_an_older_schema_is_copied_before_it_is_changed(database, tmp_path):
 def test_a_migration_that_fails_leaves_the_schema_as_it_was(database, tmp_path):
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations)
-    (migrations / "versions" / "m0002_broken.py").write_text(
-        'from alembic import op\nrevision = "0002"\ndown_revision = "0001"\n\n\n'
+    (migrations / "versions" / "m0003_broken.py").write_text(
+        'from alembic import op\nrevision = "0003"\ndown_revision = "0002"\n\n\n'
         'def upgrade():\n    op.drop_table("events")\n    raise RuntimeError("no")\n'
     )
 
@@ -168,3 +168,27 @@ def test_times_come_back_in_utc_with_their_zone(database):
 def test_a_time_without_zone_is_refused(database):
     with pytest.raises(StatementError, match="has no time zone"), database.write() as session:
         session.add(Task(name="a", created_at=datetime(2026, 1, 1)))
+
+
+def test_a_lab_of_the_first_schema_keeps_its_runs(tmp_path):
+    first = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("m0002*", "__pycache__"))
+    database = open_database(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    migrate(database, first)
+    with closing(sqlite3.connect(database.file)) as old, old:
+        old.execute(
+            "INSERT INTO runs (id, seq, name, kind, state, config, method, model, priority, "
+            "attempt, max_attempts, beat_seq, step, total_steps, phase, stop_requested, created_at)"
+            " VALUES ('a', 1, 'kept', 'train', 'done', '{}', '', '', 0, 1, 3, 0, 4, 4, '', 0, "
+            "'2026-01-01 00:00:00')"
+        )
+        old.execute("INSERT INTO metrics (run_id, key, step, value) VALUES ('a', 'loss', 4, 0.5)")
+    assert schema_state(database) == "older"
+
+    migrate(database)
+
+    (run,) = Runs(database).all()
+    assert (run.name, run.after_run_id) == ("kept", None)
+    with database.read() as session:
+        assert session.get(Metric, ("a", "loss", 4)) is not None
+    database.close()

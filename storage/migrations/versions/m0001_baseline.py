@@ -15,7 +15,6 @@ def upgrade() -> None:
     _tasks()
     _task_versions()
     _runs()
-    _sequences()
     _task_rows()
     _checkpoints()
     _evaluations()
@@ -85,7 +84,10 @@ def _task_versions() -> None:
         sa.Column("held_out", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["upload_artifact_id"], ["artifacts.id"]),
+        sa.ForeignKeyConstraint(
+            ["upload_artifact_id"],
+            ["artifacts.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("task_id", "content_hash"),
         sa.UniqueConstraint("task_id", "number"),
@@ -106,7 +108,6 @@ def _runs() -> None:
         sa.Column("model", sa.String(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("group_id", sa.String(), nullable=True),
-        sa.Column("after_run_id", sa.String(), nullable=True),
         sa.Column("slot_id", sa.String(), nullable=True),
         sa.Column("owner", sa.String(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -128,26 +129,15 @@ def _runs() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["task_version_id"], ["task_versions.id"]),
-        sa.ForeignKeyConstraint(["after_run_id"], ["runs.id"], ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["task_version_id"],
+            ["task_versions.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("seq"),
     )
     op.create_index("ix_runs_group_id", "runs", ["group_id"], unique=False)
-    op.create_index("ix_runs_after_run_id", "runs", ["after_run_id"], unique=False)
     op.create_index("ix_runs_queue", "runs", ["state", "priority", "seq"], unique=False)
-
-
-def _sequences() -> None:
-    op.create_table(
-        "sequences",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("fingerprint", sa.String(), nullable=False),
-        sa.Column("document", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("fingerprint"),
-    )
 
 
 def _task_rows() -> None:
