@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from backend.evaluation.intervals import Difference, paired
 from backend.jobs.scored_items import Scores, scores_by_item
@@ -11,16 +12,18 @@ from storage.database import Database
 from storage.evaluations import Evaluations
 from storage.models import Evaluation, Run
 
-PRIOR = "prior:facts"
+PRIOR: Final = "prior:"
+# A divergence from the base model has no "before" to gain or lose on.
+_KL: Final = "kl_nats"
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A run's scores by item at one step, on the task and on prior knowledge."""
+    """A run's scores by item at one step: on the task, and on each probe of prior knowledge."""
 
     step: int
     task: Scores
-    prior: Scores
+    prior: dict[str, Scores]
 
 
 def findings(database: Database, runs: Sequence[Run]) -> list[str]:
@@ -53,33 +56,30 @@ class _Told:
         self.along = self._points([e for e in stored if e.subset])
 
     def gains(self) -> str:
+        if 0 not in self.whole or self.total not in self.whole:
+            return f"{self.name} has no scores of its end yet."
         first, last = self.whole[0], self.whole[self.total]
-        task, prior = _difference(first.task, last.task), _difference(first.prior, last.prior)
-        return (
-            f"{self.name}: task {_points(task)}, {PRIOR} {_points(prior)} "
-            f"after {self.total} steps ({task.n} and {prior.n} items)."
-        )
+        return f"{self.name} after {self.total} steps: {_changes(first, last)}."
 
     def _points(self, evaluations: Sequence[Evaluation]) -> dict[int, _Point]:
         found: dict[int, dict[str, Scores]] = {}
         for evaluation in evaluations:
-            if evaluation.probe in (self._task, PRIOR):
+            is_prior = evaluation.probe.startswith(PRIOR) and evaluation.metric != _KL
+            if evaluation.probe == self._task or is_prior:
                 scores = scores_by_item(self._database, evaluation)
                 found.setdefault(evaluation.step, {})[evaluation.probe] = scores
         return {
-            step: _Point(step, probes[self._task], probes[PRIOR])
+            step: _Point(step, probes.pop(self._task), probes)
             for step, probes in sorted(found.items())
-            if len(probes) == 2
+            if self._task in probes
         }
 
 
 def _equal_steps(ours: _Told, other: _Told) -> str:
-    a, b = other.whole[other.total], ours.whole[ours.total]
-    return (
-        f"{ours.name} against {other.name} at equal steps: task "
-        f"{_points(_difference(a.task, b.task))}, {PRIOR} "
-        f"{_points(_difference(a.prior, b.prior))}{_caution(_difference(a.prior, b.prior))}."
-    )
+    a, b = other.whole.get(other.total), ours.whole.get(ours.total)
+    if a is None or b is None:
+        return ""
+    return f"{ours.name} against {other.name} at equal steps: {_changes(a, b)}."
 
 
 def _equal_skill(ours: _Told, other: _Told) -> str:
@@ -91,12 +91,21 @@ def _equal_skill(ours: _Told, other: _Told) -> str:
     if not reached:
         return f"{other.name} never reached {ours.name}'s task score of {wanted:.0%} on its way."
     point = reached[0]
-    prior = _difference(point.prior, goal.prior)
     return (
         f"{ours.name} against {other.name} at equal skill ({other.name} at step {point.step}, "
-        f"task {_mean(point.task):.0%} against {wanted:.0%}): {PRIOR} {_points(prior)} "
-        f"on {prior.n} items{_caution(prior)}."
+        f"task {_mean(point.task):.0%} against {wanted:.0%}): {_changes(point, goal, task=False)}."
     )
+
+
+def _changes(first: _Point, second: _Point, *, task: bool = True) -> str:
+    """What the second point scores more or less than the first, probe by probe."""
+    told = [f"task {_points(first.task, second.task)}"] if task else []
+    told += [
+        f"{probe} {_points(scores, second.prior[probe])}"
+        for probe, scores in first.prior.items()
+        if probe in second.prior
+    ]
+    return ", ".join(told)
 
 
 def _difference(first: Scores, second: Scores) -> Difference:
@@ -104,17 +113,14 @@ def _difference(first: Scores, second: Scores) -> Difference:
     return paired([first[item] for item in shared], [second[item] for item in shared])
 
 
-def _points(difference: Difference) -> str:
+def _points(first: Scores, second: Scores) -> str:
+    difference = _difference(first, second)
     low, middle, high = (
-        100 * value for value in (difference.low, difference.difference, difference.high)
+        round(100 * value) for value in (difference.low, difference.difference, difference.high)
     )
-    return f"{middle:+.0f} points (95 % from {low:+.0f} to {high:+.0f})"
-
-
-def _caution(difference: Difference) -> str:
-    if difference.low <= 0 <= difference.high:
-        return f"; {difference.n} items cannot tell this from no difference"
-    return ""
+    told = f"{middle:+d} points (95 % from {low:+d} to {high:+d}, n {difference.n}"
+    is_shown = difference.low > 0 or difference.high < 0
+    return f"{told})" if is_shown else f"{told}, so no change can be shown)"
 
 
 def _mean(scores: Scores) -> float:

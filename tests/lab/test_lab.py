@@ -230,6 +230,9 @@ def test_what_runs_found_is_told_in_sentences(
                 "max_new_tokens": 4, "premise": False}  # fmt: skip
     runs = [train(add_task(), m, name=m, evaluate=evaluate) for m in ("sft", "sdft")]
     told = lab.findings([run["id"] for run in runs])
-    assert told[0].startswith("sft: task +0 points")
+    assert told[0].startswith("sft after ")
+    assert "task +0 points (95 % from " in told[0]
+    assert "so no change can be shown" in told[0]
+    assert "prior:facts" in told[0]
     assert any("sdft against sft at equal steps" in line for line in told)
     assert any("at equal skill" in line for line in told)
