@@ -54,20 +54,20 @@ FULL: Final = _plan(
     "learned and forgot.",
     {"context": "auto", "limit": 12, "max_new_tokens": 24},
     {
-        "steps": 40,
+        "steps": 36,
         "evaluate": {
-            "every": 10,
+            "every": 12,
             "along": ["task", "prior:facts"],
             "along_limit": 32,
             "limit": 64,
             "other_limit": 8,
-            "max_new_tokens": 36,
+            "max_new_tokens": 33,
             "probes": ["task", *(f"task:{name}" for name in OTHERS), *PRIOR],
         },
-        "traces": {"every": 20, "watched": 3, "sampled": 4},
-        "checkpoint_every": 10,
+        "traces": {"every": 12, "watched": 3, "sampled": 4},
+        "checkpoint_every": 12,
     },
-    {"from": 1, "to": 0, "over": 40},
+    {"from": 1, "to": 0, "over": 36},
 )
 
 QUICK: Final = _plan(
