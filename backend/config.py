@@ -171,9 +171,10 @@ class RunConfig(Frozen):
     task: str = Field(min_length=1, description="a task's name, or name@version")
     model: str = DEFAULT_MODEL
     method: str = Field(min_length=1, description="a preset of backend.methods")
-    seed: int = Field(0, ge=0)
-    steps: int = Field(60, ge=1)
-    batch_size: int = Field(8, ge=1, description="prompts an optimizer step")
+    # What database and torch can hold.
+    seed: int = Field(0, ge=0, le=2**63 - 1)
+    steps: int = Field(60, ge=1, le=2**31 - 1)
+    batch_size: int = Field(8, ge=1, le=2**31 - 1, description="prompts an optimizer step")
     micro_batch_size: int = Field(0, ge=0, description="rows a forward pass; 0: the whole batch")
     rollout: RolloutConfig
     teacher: TeacherConfig = TeacherConfig()
@@ -233,6 +234,13 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
             f"not valid YAML ({getattr(error, 'problem', None) or 'unreadable'})",
             where=place,
             remedy="put the line right",
+        ) from error
+    # What YAML calls a date or a number need not be one; brackets may go deeper than Python does.
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"a value cannot be read ({str(error)[:100]})",
+            where=where,
+            remedy="put quotes around it if it is text",
         ) from error
     if not isinstance(document, dict):
         raise ConfigError(
