@@ -38,7 +38,7 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
 
 def _upload_form(blocks: gr.Blocks, lab: Lab) -> None:
     with gr.Column(elem_id="task-form"):
-        view("task-form-head", "task-form-head", {})
+        view("task-form-head", "task-form-head", {"shown": True})
         with gr.Row(equal_height=False):
             with gr.Column(min_width=280):
                 file = gr.File(label="File", file_count="single", height=140, elem_id=FILE)
@@ -104,14 +104,14 @@ def _opened(lab: Lab, query: Query) -> list[Any]:
     """The opened version and its rows; both empty while no task is named."""
     name, version = query.get("task", ""), query.get("version", "")
     if not name:
-        return [{}, {}]
+        return [{"none": True}, {"none": True}]
     try:
         task = lab.views.task(name, version)
         rows = lab.views.task_rows(
             name, version, query.get("part", ""), _number(query.get("page", ""))
         )
     except SdlabError as error:
-        return [{"missing": str(error)}, {}]
+        return [{"missing": str(error)}, {"none": True}]
     task["added"] = query.get("added", "")
     return [task, {**rows, "task": task["name"], "opened": _prompts(lab, query)}]
 

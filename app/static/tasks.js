@@ -103,7 +103,7 @@
 
   sdlab.views.rows = function (place, value, trigger) {
     if (!value.rows) { place.replaceChildren(); return; }
-    const ask = (changes) => { sdlab.setQuery(changes); trigger("select", {}); };
+    const ask = (changes) => { sdlab.setQuery({ ...changes, added: "" }); trigger("select", {}); };
     const pick = el("select", { "aria-label": "Which rows", "data-key": "rows-part", id: "task-part", onchange: (e) => ask({ part: e.target.value, page: "", row: "" }) },
       [["", "all rows"], ["training", "training rows"], ["held_out", "held-out rows"]].map(([part, name]) => el("option", { value: part, selected: part === value.part }, name)));
     const step = (to, name) => el("button", { type: "button", class: "sd-quiet", "data-key": "page-" + name, disabled: to < 1 || to > value.pages, onclick: () => ask({ page: to, row: "" }) }, name);
@@ -126,17 +126,17 @@
   sdlab.views.report = function (place, value) {
     if (!value || !value.report) { place.replaceChildren(); return; }
     if (!value.ok) {
-      place.replaceChildren(el("h3", { class: "sd-error" }, "Nothing can be added as it is"), reportParts(value.report, value.file));
+      place.replaceChildren(el("div", {}, el("h3", { class: "sd-error" }, "Nothing can be added as it is"), reportParts(value.report, value.file)));
       return;
     }
     const what = value.is_new ? "would become " + value.name + "@" + value.version : "is in the lab already as " + value.name + "@" + value.version;
-    place.replaceChildren(
+    place.replaceChildren(el("div", {},
       el("h3", {}, "This file " + what + ": " + many(value.rows.training, "training row") + ", " + value.rows.held_out.toLocaleString("en") + " held out"),
       mappingLine(value.mapping), reportParts(value.report, value.name),
       el("h3", {}, "The first rows as they are read"),
       el("table", {}, el("thead", {}, el("tr", {}, ["Row", "Prompt", "Demonstration"].map((h) => el("th", { scope: "col" }, h)))),
         el("tbody", {}, value.examples.map((e) => el("tr", {}, el("td", { class: "sd-number" }, e.row),
-          el("td", {}, e.turns.map((t) => el("div", { class: "sd-turn" }, e.turns.length > 1 ? el("small", {}, t.role + ": ") : "", t.content))), el("td", { class: "sd-turn" }, e.demonstration))))));
+          el("td", {}, e.turns.map((t) => el("div", { class: "sd-turn" }, e.turns.length > 1 ? el("small", {}, t.role + ": ") : "", t.content))), el("td", { class: "sd-turn" }, e.demonstration)))))));
   };
 
   sdlab.views["task-form-head"] = function (place) {
@@ -152,7 +152,7 @@
       folded("rows-needed", "How many rows do I need?", false,
         el("ul", {}, el("li", {}, "20 rows are enough to try the whole loop, not to measure anything."),
           el("li", {}, "100 to 300 training rows teach a small skill: one format, one kind of answer."),
-          el("li", {}, "Hold out at least 30 rows, else the score says little; 100 to tell a change of 10 points.")),
+          el("li", {}, "Hold out at least 30 rows, else the score says little; about 100 to know it within 10 points.")),
         el("p", {}, "Why: a score on held-out rows is a share of right answers, and chance alone moves it. Half of the width of its 95 % interval (Wilson's, at a score of 50 %, where it is widest):"),
         el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Held-out rows"), el("th", { scope: "col" }, "95 % interval"))), el("tbody", {}, rows)),
         el("p", {}, "With 30 rows, 50 % may mean anything within " + at(30) + " points; with 100, within " + at(100) + ".")));
