@@ -182,9 +182,10 @@ class RunConfig(Frozen):
     task: str = Field(min_length=1, description="a task's name, or name@version")
     model: str = DEFAULT_MODEL
     method: str = Field(min_length=1, description="a preset of backend.methods")
-    seed: int = Field(0, ge=0)
-    steps: int = Field(60, ge=1)
-    batch_size: int = Field(8, ge=1, description="prompts an optimizer step")
+    # What database and torch can hold.
+    seed: int = Field(0, ge=0, le=2**63 - 1)
+    steps: int = Field(60, ge=1, le=2**31 - 1)
+    batch_size: int = Field(8, ge=1, le=2**31 - 1, description="prompts an optimizer step")
     micro_batch_size: int = Field(0, ge=0, description="rows a forward pass; 0: the whole batch")
     rollout: RolloutConfig
     teacher: TeacherConfig = TeacherConfig()

@@ -30,6 +30,13 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
             where=place,
             remedy="put the line right",
         ) from error
+    # What YAML calls a date or a number need not be one; brackets may go deeper than Python does.
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"a value cannot be read ({str(error)[:100]})",
+            where=where,
+            remedy="put quotes around it if it is text",
+        ) from error
     if not isinstance(document, dict):
         raise ConfigError(
             f"expected settings like 'task: name', found {type(document).__name__}",

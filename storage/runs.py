@@ -56,6 +56,12 @@ class Runs:
         with self._database.read() as session:
             return list(session.scalars(statement))
 
+    def of_versions(self, version_ids: Sequence[str]) -> list[Run]:
+        """The jobs that have worked or will work on these task versions, newest first."""
+        statement = select(Run).where(Run.task_version_id.in_(version_ids))
+        with self._database.read() as session:
+            return list(session.scalars(statement.order_by(Run.seq.desc())))
+
     def events(self, run_id: str, after: int = 0) -> list[Event]:
         """A run's history in order, from the first event after id ``after``."""
         statement = select(Event).where(Event.run_id == run_id, Event.id > after)

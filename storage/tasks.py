@@ -104,6 +104,22 @@ class Tasks:
         with self._database.read() as session:
             return list(session.scalars(statement.order_by(TaskRow.position)))
 
+    def page(
+        self, version_id: str, offset: int, limit: int, part: Part | None = None
+    ) -> list[TaskRow]:
+        """A version's rows in order, or those of one part; at most ``limit`` after ``offset``."""
+        statement = select(TaskRow).where(TaskRow.version_id == version_id)
+        if part is not None:
+            statement = statement.where(TaskRow.part == part)
+        statement = statement.order_by(TaskRow.position).offset(offset).limit(limit)
+        with self._database.read() as session:
+            return list(session.scalars(statement))
+
+    def row(self, version_id: str, position: int) -> TaskRow | None:
+        """One row of a version by its position, which counts from 0 over both parts."""
+        with self._database.read() as session:
+            return session.get(TaskRow, (version_id, position))
+
 
 def _insert_version(session: Session, task: Task, new: NewVersion) -> TaskVersion:
     uploads = [upload for upload in (new.upload, new.held_out_upload) if upload is not None]

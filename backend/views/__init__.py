@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from backend.config import Settings
+from backend.data.mapping import parse_overrides
 from backend.jobs.documents import Document
+from backend.jobs.tasks import NewTask
 from backend.views.curves import metric_curves
 from backend.views.files import StoredFile, artifact_file
+from backend.views.launching import known_models, newest_premise
 from backend.views.logs import log_tail
+from backend.views.prompts import Request, prompt_document
 from backend.views.status import lab_status
+from backend.views.tasks import (
+    check_new_names,
+    check_upload,
+    interval_widths,
+    opened_task,
+    sample_file,
+    scorer_names,
+    task_list,
+    task_rows,
+)
 from backend.views.workers import worker_document
 from storage.database import Database
 from storage.runs import Runs
@@ -50,6 +65,62 @@ class Views:
     def file(self, artifact: str) -> StoredFile:
         """The stored file behind an artifact's id, for a download. Raises NotFound."""
         return artifact_file(self._database, self._settings, artifact)
+
+    def tasks(self) -> list[Document]:
+        """Every task at its newest version, with the jobs that worked on it."""
+        return task_list(self._database)
+
+    def task(self, name: str, version: str = "") -> Document:
+        """A version with its report, its sisters and its jobs. Raises NotFound."""
+        return opened_task(self._database, name, version)
+
+    def task_rows(self, name: str, version: str = "", part: str = "", page: int = 1) -> Document:
+        """A page of a version's rows, or of one part's. Raises NotFound."""
+        return task_rows(self._database, name, version, part, page)
+
+    def prompts(self, task: str, version: str, place: int, *, model: str, context: str) -> Document:
+        """A row as student and teacher read it. Raises NotFound, ConfigError, ModelError."""
+        request = Request(task, version, place, model, context)
+        return prompt_document(self._database, self._settings, request)
+
+    def check_names(self, name: str, scorer: str) -> None:
+        """Raises DataError, whose ``where`` is ``name`` or ``scorer``."""
+        check_new_names(name, scorer)
+
+    def check_upload(
+        self,
+        path: Path,
+        name: str,
+        *,
+        columns: Sequence[str] = (),
+        scorer: str = "exact",
+        held_out: float | int = 0.2,
+        keep_good: bool = False,
+    ) -> Document:
+        """What ``lab.add_task`` would store; stores nothing. Raises DataError as it would."""
+        mapping = parse_overrides(columns)
+        new = NewTask(name, path, mapping, scorer, held_out, keep_good=keep_good)
+        return check_upload(self._database, self._settings, new)
+
+    def scorers(self) -> list[str]:
+        """The scorers that a task can have."""
+        return scorer_names()
+
+    def sample(self) -> str:
+        """A JSONL file of demonstrations to start one's own from."""
+        return sample_file()
+
+    def intervals(self, counts: Sequence[int]) -> list[Document]:
+        """The 95 % interval of a score of one half, for each number of held-out rows."""
+        return interval_widths(counts)
+
+    def models(self) -> list[str]:
+        """Names of the models that this lab knows: the bundled ones, and those of its jobs."""
+        return known_models(self._database)
+
+    def premise(self, task: str, model: str, context: str = "") -> Document:
+        """The newest premise on a task version and a model. Raises NotFound, ModelError."""
+        return newest_premise(self._database, self._settings, task, model, context)
 
 
 def thin_line(points: Sequence[Sequence[float | None]], most: int = 60) -> list[float | None]:

@@ -33,11 +33,27 @@ def test_a_hub_id_is_recognised_without_asking_the_hub(tmp_path: Path) -> None:
     assert (source.kind, source.location) == ("hub", "HuggingFaceTB/SmolLM2-135M-Instruct")
 
 
-@pytest.mark.parametrize("name", ["", "smollm", "a/b/c", "/no/such/folder", "a/../b", "org/na me"])
+NO_MODELS = (
+    *("", "smollm", "a/b/c", "/no/such/folder", "a/../b", "org/na me"),
+    *(
+        "x" * 5000,
+        "a/" + "x" * 500,
+        "~nobody-at-all/x",
+        "a\0b",
+        "a/b..c",
+        "a/b--c",
+        "a/b-",
+        "a/b.git",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", NO_MODELS, ids=range(len(NO_MODELS)))
 def test_a_name_that_means_nothing_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="model:") as caught:
         find_source(name, tmp_path)
     assert caught.value.remedy
+    assert len(caught.value.message) < 300
 
 
 def test_an_unknown_bundled_model_is_answered_with_the_known_ones(tmp_path: Path) -> None:

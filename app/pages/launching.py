@@ -1,0 +1,72 @@
+"""The launch page's two buttons: check the premise, and launch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from app.components.problems import go_to, no_problems, problems
+from app.pages.launch_form import ANYWAY, Form
+from app.pages.launch_plan import configure, estimates
+from app.pages.once import Once
+from backend.config import RunConfig
+from backend.errors import SdlabError
+from backend.lab import Lab
+
+
+def premise_of(lab: Lab, config: RunConfig) -> dict[str, Any]:
+    """The value of the premise view: what is known of this task, model and context."""
+    has_teacher = config.teacher.weights != "none"
+    try:
+        known = lab.views.premise(config.task, config.model, config.teacher.context)
+    except SdlabError:  # The fields say it already.
+        known = {"found": None, "pending": None, "context": config.teacher.context}
+    found = known["found"]
+    return {
+        **known,
+        "has_teacher": has_teacher,
+        "is_no_go": has_teacher and found is not None and found["verdict"] == "no-go",
+    }
+
+
+def launch(lab: Lab, once: Once, form: Form, session: str) -> dict[str, Any]:
+    """Queues the run, its baseline before it, and leads to its page; or says what is wrong."""
+    configs, mistakes = configure(lab, form)
+    if mistakes:
+        return problems(mistakes, focus=True)
+    _, mistakes = estimates(lab, configs, forced=form.anyway)
+    if not mistakes and not form.anyway and premise_of(lab, configs[0])["is_no_go"]:
+        mistakes[ANYWAY] = (
+            "the premise is no-go: try another context, a larger model or shorter prompts, or tick "
+            "this to launch all the same"
+        )
+    if mistakes:
+        return problems(mistakes, focus=True)
+    # SFT first: it is the quicker one, and the run is then compared as soon as it ends.
+    ordered = configs[::-1]
+    run = once(_key("launch", session, ordered), lambda: lab.train(ordered)[-1])
+    return go_to(f"run?id={run}")
+
+
+def check_premise(lab: Lab, once: Once, form: Form, session: str) -> dict[str, Any]:
+    """Queues a premise check of every context form, unless one is under way."""
+    configs, mistakes = configure(lab, form)
+    if mistakes:
+        return problems(mistakes, focus=True)
+    config = configs[0]
+    if premise_of(lab, config)["pending"]:
+        return no_problems()
+    document = {
+        "task": config.task,
+        "model": config.model,
+        "max_new_tokens": config.evaluate.max_new_tokens,
+    }
+    once(_key("premise", session, configs[:1]), lambda: lab.premise(document))
+    return no_problems()
+
+
+def _key(verb: str, session: str, configs: Sequence[RunConfig]) -> str:
+    wish = json.dumps([verb, session, [config.as_document() for config in configs]])
+    return hashlib.sha256(wish.encode()).hexdigest()
