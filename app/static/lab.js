@@ -21,7 +21,8 @@
   sdlab.mount = function (kind, element, props, watch, trigger) {
     const place = element.querySelector(".sd-view");
     const draw = function () {
-      if (props.value === null || props.value === undefined) return;
+      // Before the first answer Gradio holds an empty text or nothing.
+      if (!props.value || typeof props.value !== "object" || !Object.keys(props.value).length) return;
       const focused = place.contains(document.activeElement)
         ? document.activeElement.getAttribute("data-key")
         : null;
