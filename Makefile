@@ -26,7 +26,7 @@ setup-dev:
 demo: setup ## set up, then train and compare three runs: see README
 	@.venv/bin/sdlab demo $(ARGS)
 
-serve: setup ## set up, then open the lab in the browser (comes with the browser part)
+serve: setup ## set up, then open the lab in the browser
 	@.venv/bin/sdlab serve $(ARGS)
 
 test: setup-dev ## set up, then lint, types and all tests; a skipped test fails it

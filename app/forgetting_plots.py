@@ -59,17 +59,19 @@ def probe_figure(
             _scores(figure, curve, line, number, 5)
         if line is not curve.whole or len(line) == 1:
             _scores(figure, curve, curve.whole, number, 9)
+    last = max((p["step"] for c in curves for p in (*c.along, *c.whole)), default=1)
     if base is not None:
-        steps = [p["step"] for curve in curves for p in (*curve.along, *curve.whole)]
         figure.add_scatter(
-            x=[0, max(steps, default=0)],
+            x=[0, last],
             y=[base, base],
             mode="lines",
             line={"color": BASE, "width": 1.5, "dash": "dash"},
             hovertemplate=f"base %{{y:{number}}}<extra></extra>",
         )
     axis = {"tickformat": ".0%", "range": [-0.03, 1.03]} if is_share else {"rangemode": "tozero"}
-    figure.update_layout(layout_of(height=230), yaxis=axis, showlegend=False)
+    # Room for the marks at both ends.
+    steps = {"title": {"text": "step"}, "range": [-0.02 * last, 1.03 * last]}
+    figure.update_layout(layout_of(height=230), xaxis=steps, yaxis=axis, showlegend=False)
     return figure
 
 

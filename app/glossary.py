@@ -27,7 +27,7 @@ TERMS: Final = (
         "policy",
         "The model's habit of choosing the next token: for every beginning of a text, how likely "
         "it is to go on with each token.",
-        "The distribution πθ(yₜ | x, y₍<t₎) over the vocabulary that the weights θ define.",
+        "The distribution πθ(y_t | x, y_<t) over the vocabulary that the weights θ define.",
     ),
     Term(
         "token",

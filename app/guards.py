@@ -1,12 +1,15 @@
-"""What the server refuses before anything else looks at a request: other hosts, other sites."""
+"""What the server refuses before anything else looks at a request: other hosts, sites, people."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hmac
 from collections.abc import Iterable
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -33,16 +36,22 @@ _HEADERS: Final = {
 }
 
 
+HEALTH: Final = "/healthz"
+
+
 class Guard:
-    """ASGI middleware: a Host allow-list, and an Origin check on everything that writes.
+    """ASGI middleware: a Host allow-list, an Origin check on all that writes, and a password.
 
     A page of another site can make a browser send requests here, and can point a name of its own
     at 127.0.0.1 to read the answers. The first carry that site's Origin, the second its Host.
+    The password, if there is one, is asked for everything but the sign of life, as HTTP Basic
+    (RFC 7617) with any user name: one check covers Gradio's routes and ours alike.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], password: str = "") -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._password = password.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -50,7 +59,7 @@ class Guard:
             return
         refusal = self._refusal(scope)
         if refusal is not None:
-            await PlainTextResponse(refusal, 403)(scope, receive, send)
+            await refusal(scope, receive, send)
             return
 
         async def with_headers(message: Message) -> None:
@@ -62,18 +71,36 @@ class Guard:
 
         await self._app(scope, receive, with_headers)
 
-    def _refusal(self, scope: Scope) -> str | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if hostname(host) not in self._hosts:
-            return "sdlab: this name is not one of the lab's; open the address that serve printed\n"
+            return _refused("this name is not one of the lab's; open the address that serve told")
         origin = headers.get("origin")
         is_write = scope["type"] == "websocket" or scope["method"] not in _READING
         if is_write and origin is not None and origin.partition("://")[2] != host:
-            return "sdlab: a page of another site may not write to the lab\n"
+            return _refused("a page of another site may not write to the lab")
         if is_write and origin is None and headers.get("sec-fetch-site") == "cross-site":
-            return "sdlab: a page of another site may not write to the lab\n"
+            return _refused("a page of another site may not write to the lab")
+        if self._password and scope["path"] != HEALTH and not self._is_known(headers):
+            return PlainTextResponse(
+                "sdlab: the lab's password is needed\n",
+                401,
+                {"www-authenticate": 'Basic realm="sdlab", charset="UTF-8"'},
+            )
         return None
+
+    def _is_known(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        try:
+            password = base64.b64decode(given, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return False
+        return scheme.lower() == "basic" and hmac.compare_digest(password, self._password)
+
+
+def _refused(reason: str) -> Response:
+    return PlainTextResponse(f"sdlab: {reason}\n", 403)
 
 
 def hostname(host: str) -> str:

@@ -13,7 +13,7 @@ STUDENT: Final = "#2f7de1"
 TEACHER: Final = "#e07b1a"
 BASE: Final = "#8a8f98"
 # Further series, in order; Okabe and Ito's colours that are not taken above.
-SERIES: Final = (STUDENT, TEACHER, "#009e73", "#cc79a7", "#b8a400", "#56b4e9", BASE)
+SERIES: Final = (STUDENT, "#009e73", "#cc79a7", "#b8a400", "#56b4e9", "#7a5cc7")
 
 Points = Sequence[Sequence[float | None]]
 
@@ -37,6 +37,7 @@ def score_figure(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> go.Figure
         figure.add_scatter(
             x=steps + steps[::-1],
             y=[p["high"] for p in points] + [p["low"] for p in points][::-1],
+            mode="lines",
             fill="toself",
             fillcolor=colour,
             opacity=0.15,
@@ -68,6 +69,7 @@ def metric_figure(curves: Mapping[str, Points]) -> go.Figure:
     layout = layout_of()
     for place, name in enumerate(names):
         axis = "" if place == 0 else str(place + 1)
+        top = 1 - place * height
         figure.add_scatter(
             x=[point[0] for point in curves[name]],
             y=[point[1] for point in curves[name]],
@@ -76,18 +78,18 @@ def metric_figure(curves: Mapping[str, Points]) -> go.Figure:
             yaxis=f"y{axis}",
             hovertemplate="step %{x}: %{y:.4g}<extra>" + name + "</extra>",
         )
-        top = 1 - place * height
-        layout[f"yaxis{axis}"] = {
-            "domain": [top - height * 0.82, top],
-            "title": {"text": name, "font": {"size": 11}},
-            "nticks": 4,
-        }
+        # The name stands above its panel: beside four axes it would not fit.
+        figure.add_annotation(
+            text=name, x=0, xref="paper", xanchor="left", y=top, yref="paper", yanchor="top",
+            showarrow=False, font={"size": 11},
+        )  # fmt: skip
+        layout[f"yaxis{axis}"] = {"domain": [top - 0.8 * height, top - 0.2 * height], "nticks": 4}
     layout["xaxis"]["anchor"] = f"y{len(names)}" if len(names) > 1 else "y"
     figure.update_layout(layout, showlegend=False)
     return figure
 
 
-def layout_of(height: int = 320) -> dict[str, Any]:
+def layout_of(height: int = 360) -> dict[str, Any]:
     """What all charts over steps have in common; colours of text and lines are the browser's."""
     return {
         "margin": {"l": 56, "r": 12, "t": 8, "b": 40},

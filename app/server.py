@@ -20,7 +20,7 @@ from backend.lab import Lab
 
 log = logging.getLogger("sdlab.server")
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 FIRST_PORT: Final = 7860
 _PORTS: Final = 100
 
@@ -47,7 +47,10 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     Raises UserError for an address that cannot be had, and StateError, with its address, where
     another server has the lab already.
     """
+    settings = lab.settings
+    _refuse_open_door(host, settings.password)
     _refuse_second(lab)
+    hosts = (*LOOPBACK, host, *settings.allowed_hosts.replace(",", " ").split())
     port = free_port(host, port)
     url = f"http://{host}:{port}/"
     pages = build_pages(lab)
@@ -67,10 +70,10 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
         footer_links=[],
         theme=THEME,
         css_paths=sorted(STATIC.glob("*.css")),
-        max_file_size=f"{lab.settings.max_upload_mib}mb",
+        max_file_size=f"{settings.max_upload_mib}mb",
         app_kwargs={
             "routes": own_routes(lab),
-            "middleware": [Middleware(Guard, hosts=(*LOOPBACK, host))],
+            "middleware": [Middleware(Guard, hosts=hosts, password=settings.password)],
             "openapi_url": None,
             "docs_url": None,
             "redoc_url": None,
@@ -100,6 +103,16 @@ def free_port(host: str, port: int | None) -> int:
         where="--host, --port",
         remedy="name an address of this machine and a free port above 1023",
     )
+
+
+def _refuse_open_door(host: str, password: str) -> None:
+    """The lab takes files and starts processes: whoever reaches it from elsewhere needs a word."""
+    if host not in LOOPBACK and not password:
+        raise UserError(
+            f"listening on {host} would let others on the network use this lab",
+            where="--host",
+            remedy="set SDLAB_PASSWORD first, or leave --host out",
+        )
 
 
 def _refuse_second(lab: Lab) -> None:

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1)
     grace_s: float = Field(60.0, gt=0, description="from the wish to stop to SIGKILL")
     max_upload_mib: int = Field(1024, ge=1)
+    allowed_hosts: str = Field("", description="more names it is opened by, with commas between")
+    # Never in a dump: a worker has no use for it.
+    password: str = Field("", exclude=True, repr=False, description="asked of every browser")
 
     @property
     def database(self) -> str:

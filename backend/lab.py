@@ -8,10 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backend.config import EvaluationConfig, PremiseConfig, RunConfig, Settings, validate
+from backend.config import RunConfig, Settings
 from backend.data.mapping import parse_overrides
 from backend.data.split import parse_held_out
-from backend.errors import ConfigError, NotFound, StateError
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
 from backend.jobs.documents import Document, run_document, task_document, version_document
@@ -20,28 +19,16 @@ from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
 from backend.jobs.health import check_health
 from backend.jobs.holders import server_address
-from backend.jobs.launch_checks import (
-    check_evaluation,
-    check_premise_context,
-    check_run,
-    find_model,
-)
 from backend.jobs.launchers import Launcher
-from backend.jobs.recorder import PHASE
+from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
+from backend.jobs.queue import find_run
 from backend.jobs.supervisor import Supervisor
-from backend.jobs.tasks import (
-    NewTask,
-    add_bundled_tasks,
-    add_task,
-    export_task,
-    find_task,
-    pinned_name,
-)
+from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
 from backend.jobs.trace_documents import trace_documents
-from backend.methods import matched_baseline, method_of, resolve
+from backend.jobs.waiting import Told, wait_for
 from backend.views import Views
 from storage.database import Database
-from storage.models import Event, Run, new_id
+from storage.models import Run, new_id
 from storage.runs import Runs
 from storage.tasks import Tasks
 
@@ -49,12 +36,6 @@ from storage.tasks import Tasks
 def examine(settings: Settings) -> Document:
     """What this machine and the lab at ``settings.home`` look like; makes no lab."""
     return {"checks": [asdict(check) for check in check_health(settings)]}
-
-
-ENDED = frozenset({"done", "failed", "cancelled", "lost"})
-
-# Told of a job under way, with the phases begun since the last time and their steps.
-Told = Callable[[Run, Sequence[tuple[str, int]]], object]
 
 
 class Lab:
@@ -124,19 +105,7 @@ class Lab:
         The task's version and the model's folder are pinned, so that a worker finds what was
         checked. Raises ConfigError, NotFound and ModelError before anything is queued.
         """
-        config = resolve(document)
-        pinned: dict[str, Any] = {
-            "model": find_model(config.model, self.settings),
-            "task": pinned_name(find_task(self.database, config.task)),
-        }
-        if config.start_from is not None:
-            pinned["start_from"] = self._run(config.start_from).id
-        configs = [config.model_copy(update=pinned)]
-        if baseline is not None:
-            configs.append(matched_baseline(configs[0], baseline))
-        for each in configs:
-            check_run(self.database, self.settings, each)
-        return configs
+        return configure_run(self.database, self.settings, document, baseline)
 
     def estimate(self, config: RunConfig, *, forced: bool = False) -> Document:
         """Time and memory that a run will take here.
@@ -148,63 +117,15 @@ class Lab:
     def train(self, configs: Sequence[RunConfig], group: str | None = None) -> list[str]:
         """Queues training runs in this order; returns their ids."""
         group = group or (new_id() if len(configs) > 1 else None)
-        return self._enqueue(
-            *(
-                Run(
-                    name=config.name or f"{config.task.split('@')[0]} · {method_of(config)}",
-                    kind="train",
-                    config=config.as_document(),
-                    method=config.method,
-                    task_version_id=find_task(self.database, config.task).version.id,
-                    model=config.model,
-                    total_steps=config.steps,
-                    group_id=group,
-                )
-                for config in configs
-            )
-        )
+        return self._enqueue(*(training_run(self.database, config, group) for config in configs))
 
     def premise(self, document: Mapping[str, Any], group: str | None = None) -> str:
         """Queues a premise check; returns its id."""
-        config = validate(PremiseConfig, dict(document), "premise")
-        check_premise_context(config.context)
-        model = find_model(config.model, self.settings)
-        stored = find_task(self.database, config.task)
-        pinned = {"model": model, "task": pinned_name(stored)}
-        return self._enqueue(
-            Run(
-                name=f"{stored.task.name} · premise",
-                kind="premise",
-                config=config.model_copy(update=pinned).model_dump(mode="json"),
-                task_version_id=stored.version.id,
-                model=model,
-                total_steps=1,
-                group_id=group,
-            )
-        )[0]
+        return self._enqueue(premise_run(self.database, self.settings, document, group))[0]
 
     def evaluate(self, subject: str, document: Mapping[str, Any]) -> str:
         """Queues an evaluation of a run or a base model; returns its id."""
-        found = Runs(self.database).find(subject)
-        if found:
-            run = self._run(subject)
-            document = {"run": run.id, "model": run.model, "task": run.config["task"], **document}
-        elif document.get("checkpoint") is not None:
-            raise NotFound(f'there is no run "{subject}"', where="run", remedy="see: sdlab runs")
-        else:
-            document = {"model": find_model(subject, self.settings), **document}
-        config = validate(EvaluationConfig, dict(document), "evaluation")
-        check_evaluation(self.database, self.settings, config)
-        return self._enqueue(
-            Run(
-                name=f"evaluation of {found[0].name if found else subject}",
-                kind="evaluate",
-                config=config.model_dump(mode="json"),
-                task_version_id=found[0].task_version_id if found else None,
-                model=config.model,
-                total_steps=1,
-            )
-        )[0]
+        return self._enqueue(evaluation_run(self.database, self.settings, subject, document))[0]
 
     def stop(self, run: str) -> Document:
         """Asks a run to end at its next step, with a checkpoint. Raises NotFound, StateError."""
@@ -250,24 +171,7 @@ class Lab:
 
         Supervises them itself, unless another process supervises this lab already.
         """
-        runs = Runs(self.database)
-        seen = {run_id: _last_id(runs.events(run_id)) for run_id in ids}
-
-        def ended() -> bool:
-            found = [run for run in map(runs.get, ids) if run is not None]
-            for run in found:
-                events = runs.events(run.id, seen[run.id])
-                seen[run.id] = _last_id(events) or seen[run.id]
-                phases = [(e.message, e.data["step"]) for e in events if e.kind == PHASE and e.data]
-                if phases or run.state not in (*ENDED, "queued"):
-                    told(run, phases)
-            return all(run.state in ENDED for run in found)
-
-        while not ended():
-            try:  # again and again: another supervisor may end before these jobs do
-                self.supervise("sdlab --wait", ended)
-            except StateError:
-                time.sleep(1.0)
+        wait_for(self.database, ids, told, lambda ended: self.supervise("sdlab --wait", ended))
         return [self.run(run_id) for run_id in ids]
 
     def server_address(self) -> str | None:
@@ -288,20 +192,4 @@ class Lab:
         return [run.id for run in queue.enqueue(self.database, self.settings, *runs)]
 
     def _run(self, name: str) -> Run:
-        found = Runs(self.database).find(name)
-        if not found:
-            raise NotFound(
-                f'there is no run "{name}"', where="run", remedy="list them with: sdlab runs"
-            )
-        if len(found) > 1:
-            ids = ", ".join(run.id[:8] for run in found[:5])
-            raise ConfigError(
-                f'"{name}" names {len(found)} runs ({ids})',
-                where="run",
-                remedy="give more of the id",
-            )
-        return found[0]
-
-
-def _last_id(events: Sequence[Event]) -> int:
-    return events[-1].id if events else 0
+        return find_run(self.database, name)

@@ -40,6 +40,9 @@ main() {
         find_python
     fi
     announce
+    if [ "$extra" = dev ]; then
+        need_browser
+    fi
     if [ "$python" != .venv/bin/python ]; then
         [ ! -e .venv ] || say "the Python in .venv is gone or does not fit: making .venv again"
         make_venv
@@ -167,6 +170,28 @@ has_torch() {
 # What PyPI has for this system; a pip configured with other sources may find a CPU build.
 takes_cuda_build() {
     [ -z "${TORCH_INDEX:-}" ] && [ "$(uname -s)" = Linux ]
+}
+
+# --- Browser --------------------------------------------------------------------------------
+
+# Tests drive the pages in the system's Chromium: Playwright's own would be a download from elsewhere.
+need_browser() {
+    if [ -n "${SDLAB_CHROMIUM:-}" ] || command -v chromium >/dev/null; then
+        return
+    fi
+    if ! command -v apt-get >/dev/null; then
+        stop "the tests of the pages need Chromium, which was not found." \
+            "Install it, and name it: make SDLAB_CHROMIUM=/path/to/chromium test"
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        stop "the tests of the pages need Chromium, which was not found." "$(remedy_by_apt chromium)"
+    fi
+    say "chromium, from the system's packages: about 0.4 GB of disk"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y --no-install-recommends chromium >.venv-apt.log 2>&1 ||
+        { apt-get update && apt-get install -y --no-install-recommends chromium; } >.venv-apt.log 2>&1 ||
+        stop "apt-get could not install chromium; its messages are in .venv-apt.log" "$(remedy_by_apt chromium)"
+    rm -f .venv-apt.log
 }
 
 # --- Packages -------------------------------------------------------------------------------

@@ -23,3 +23,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_model import build_model  # Loads torch, which most tests do without.
 
     return build_model(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def bundled_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models/ folder of a lab that holds the bundled model, converted from its GGUF file."""
+    from backend.config import DEFAULT_MODEL
+    from backend.models.materialise import local_folder
+
+    home = tmp_path_factory.mktemp("real")
+    local_folder(DEFAULT_MODEL, home)
+    return home / "models"

@@ -79,6 +79,9 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 }
 # Imports inside functions hide arrows; each that is needed stands here with its reason.
 LATE_IMPORTS: Mapping[tuple[str, str], str] = {
+    ("app.cli.serve", "app.server"): (
+        "Gradio takes seconds to import, and no other command needs it"
+    ),
     ("backend.jobs.launchers", "backend.jobs.worker"): (
         "the web process imports the launchers and must not load torch with the worker"
     ),

@@ -136,6 +136,65 @@ def test_what_tests_need_comes_on_top_and_serves_the_demo_too(clone: Path, make:
     assert pip_calls(clone) == before
 
 
+@pytest.fixture
+def bare_path(clone: Path) -> Path:
+    """A folder with the programs that setup needs, none of them a browser."""
+    folder = clone / "bin"
+    folder.mkdir()
+    for name in (
+        "sh",
+        "make",
+        "cat",
+        "cksum",
+        "uname",
+        "awk",
+        "rm",
+        "mkdir",
+        "cp",
+        "grep",
+        "dirname",
+    ):
+        program = shutil.which(name)
+        assert program, name
+        (folder / name).symlink_to(program)
+    return folder
+
+
+def program(folder: Path, name: str, lines: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_without_root_the_command_that_brings_chromium_is_told(
+    make: Setup, bare_path: Path, clone: Path
+) -> None:
+    program(bare_path, "apt-get", "exit 99")
+    program(bare_path, "id", "echo 1000")
+    ended = make("setup-dev", PATH=str(bare_path))
+    assert ended.returncode != 0
+    assert "sudo apt-get install chromium" in ended.stderr
+    assert pip_calls(clone) == []
+    assert make("setup", PATH=str(bare_path)).returncode == 0
+
+
+def test_root_gets_chromium_from_the_systems_packages(
+    make: Setup, bare_path: Path, clone: Path
+) -> None:
+    program(bare_path, "apt-get", 'echo "$*" >>apt.log; [ "$1" = update ] || [ -e updated ]')
+    program(bare_path, "id", "echo 0")
+    refused = make("setup-dev", PATH=str(bare_path))
+    assert "apt-get could not install chromium" in refused.stderr
+    assert (clone / "apt.log").read_text().split("\n")[1] == "update"
+    (clone / "updated").touch()
+    assert make("setup-dev", PATH=str(bare_path)).returncode == 0
+
+
+def test_another_chromium_can_be_named(make: Setup, bare_path: Path) -> None:
+    program(bare_path, "id", "echo 1000")
+    assert make("setup-dev", PATH=str(bare_path)).returncode != 0
+    assert make("setup-dev", PATH=str(bare_path), SDLAB_CHROMIUM="/opt/chrome").returncode == 0
+
+
 def test_torch_can_come_from_another_index(clone: Path, make: Setup) -> None:
     ended = make("setup", "TORCH_INDEX=https://example.org/cpu")
     assert pip_calls(clone)[0].endswith("--no-deps --index-url https://example.org/cpu torch")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from app.cli.output import json_option, open_lab, percent, show, table, tell
 from app.cli.premise import premise_lines
+from app.cli.serve import show_in_browser, start, wait_for_a_signal
 from app.cli.waiting import must_be_done, wait_for
 from backend.demo_plans import FULL, QUICK, Plan
+from backend.errors import StateError
 from backend.lab import Lab
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 
 @click.command()
@@ -20,13 +26,29 @@ from backend.lab import Lab
 @json_option
 def demo(quick: bool, no_serve: bool, as_json: bool) -> None:
     """Train a small model by SFT and by self-distillation, and compare what they forgot."""
-    del no_serve  # the browser comes with sdlab serve; until then the demo never opens one
     plan = QUICK if quick else FULL
     with open_lab() as lab:
+        is_watched = sys.stdout.isatty() and not no_serve and not as_json
+        server = _open(lab) if is_watched else None
         tell(plan.introduction)
         tasks = lab.add_bundled_tasks()
         tell("tasks: " + ", ".join(f"{t['name']} ({t['rows']['training']} rows)" for t in tasks))
         show(_run(lab, plan), as_json, lambda document: _lines(document, plan))
+        if server is not None:
+            tell(f"the lab stays open at {server.url} until you press Ctrl-C")
+            wait_for_a_signal()
+            server.close()
+
+
+def _open(lab: Lab) -> Server | None:
+    """The lab in a browser while its runs learn; None where a server has the lab already."""
+    try:
+        server = start(lab)
+    except StateError as error:
+        tell(str(error))
+        return None
+    show_in_browser(server)
+    return server
 
 
 def _run(lab: Lab, plan: Plan) -> dict[str, Any]:

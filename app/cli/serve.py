@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
+import sys
 import threading
 import webbrowser
 from typing import TYPE_CHECKING, Final
@@ -37,15 +37,21 @@ def start(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     tell(f"opening the lab at {lab.settings.home}")
     os.environ.update(_QUIET)
     # Gradio takes seconds to import and reads its environment then; no other command needs it.
-    server: Server = importlib.import_module("app.server").serve(lab, host, port)
+    from app.server import serve as serve_pages
+
+    server = serve_pages(lab, host, port)
     click.echo(server.url)
     tell("Ctrl-C ends the server, not its runs")
     return server
 
 
 def show_in_browser(server: Server) -> None:
-    """Opens the lab in the user's browser, where there is one."""
-    webbrowser.open(server.url)
+    """Opens the lab in the user's browser, where there is a screen.
+
+    Without one, a browser for text would take over the terminal.
+    """
+    if sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+        webbrowser.open(server.url)
 
 
 def wait_for_a_signal() -> None:

@@ -25,8 +25,9 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
     """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address."""
     header = head("forgetting")
     choice = view("forgetting", "forget-choice")
-    words = view("findings", "forget-words")
-    gain = view("chart", "forget-gain")
+    with gr.Row(elem_id="forget-first"):
+        gain = view("chart", "forget-gain", min_width=320)
+        words = view("findings", "forget-words", min_width=320)
     scores = view("charts", "forget-scores")
     table = view("changes", "forget-table")
     items = view("forgotten", "forget-items")
@@ -42,7 +43,14 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         chosen, missing = _chosen(scored, query)
         if not chosen:
             none = {"none": True}
-            return [{"empty": True, "missing": missing}, none, no_chart(""), {"charts": []}, none, none]
+            return [
+                {"empty": True, "missing": missing},
+                none,
+                no_chart(""),
+                {"charts": []},
+                none,
+                none,
+            ]
         document = found(chosen, lab.views.scores_version(chosen))
         return _values(scored, document, query, missing)
 
@@ -101,7 +109,10 @@ def _values(scored: list[Document], document: Document, query: Query, missing: s
         "prior": prior,
         "missing": missing,
     }
-    changes = [change for change in document["changes"] if change["probe"] in shown]
+    changes = sorted(
+        (change for change in document["changes"] if change["probe"] in shown),
+        key=lambda change: (every.index(change["probe"]), chosen.index(change["run"])),
+    )
     return [
         choice,
         document["words"],

@@ -8,12 +8,15 @@ from typing import Any, Final
 import gradio as gr
 
 from app.components.shell import head, keep_live
-from app.components.view import Query, view
+from app.components.view import view
 from app.plots import chart, metric_figure, no_chart, score_figure
 from backend.config import as_yaml
 from backend.errors import SdlabError
-from backend.lab import ENDED, Lab
+from backend.lab import Lab
 
+_AT_WORK: Final = ("starting", "running", "cancelling")
+_CAN_STOP: Final = ("queued", "starting", "running")
+_CAN_RESUME: Final = ("cancelled", "failed", "lost")
 _SUMMARY: Final = ("id", "name", "kind", "state", "method", "error", "attempt", "progress")
 _COMMANDS: Final = {"train": "sdlab train run.yaml --wait, with this in run.yaml:"}
 _CURVES: Final = {
@@ -32,8 +35,8 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         stop = gr.Button("Stop", elem_id="stop", size="sm", visible=False)
         resume = gr.Button("Resume", elem_id="resume", size="sm", visible=False)
     with gr.Row(elem_id="run-charts"):
-        scores = view("chart", "run-scores")
-        metrics = view("chart", "run-metrics")
+        scores = view("chart", "run-scores", min_width=360)
+        metrics = view("chart", "run-metrics", min_width=360)
     details = view("details", "run-details")
     keep_live(
         blocks,
@@ -61,7 +64,7 @@ def _contents(lab: Lab, name: str) -> list[Any]:
         missing = {"missing": str(error)}
         hidden = gr.update(visible=False)
         return [missing, hidden, hidden, no_chart(""), no_chart(""), missing]
-    active = run["state"] not in (*ENDED, "queued")
+    active = run["state"] in _AT_WORK
     alarms = [e["message"] for e in run["events"] if e["level"] in ("warning", "error")]
     files = [a for a in run["artifacts"] if a["kind"] == "adapter"]
     summary = {
@@ -81,8 +84,8 @@ def _contents(lab: Lab, name: str) -> list[Any]:
     }
     return [
         summary,
-        gr.update(visible=run["state"] not in (*ENDED, "cancelling")),
-        gr.update(visible=run["state"] in ("cancelled", "failed", "lost")),
+        gr.update(visible=run["state"] in _CAN_STOP),
+        gr.update(visible=run["state"] in _CAN_RESUME),
         _scores(run),
         _metrics(lab.views.metrics(run["id"])),
         details,

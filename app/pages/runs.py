@@ -35,7 +35,12 @@ def _line(run: dict[str, Any], losses: list[float | None]) -> dict[str, Any]:
     line = {key: run[key] for key in ("id", "name", "kind", "state", "method", "task", "progress")}
     task = f"task:{run['task']}"
     scores = {"task": _change(run, task), "prior": _change(run, "prior:facts")}
-    return {**line, "scores": scores, "losses": losses, "error": (run["error"] or {}).get("message")}
+    return {
+        **line,
+        "scores": scores,
+        "losses": losses,
+        "error": (run["error"] or {}).get("message"),
+    }
 
 
 def _change(run: dict[str, Any], probe: str) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@
       el("p", { class: "sd-facts" }, el("strong", { class: "sd-is-" + run.state }, run.state), " · ", facts(value)),
       run.progress.total ? sdlab.progress(run.progress) : "",
       error || "",
-      value.premise ? el("p", {}, "Premise: ", value.premise) : "",
+      value.premise ? el("p", {}, "Premise ", value.premise + ".") : "",
       value.alarms.length ? el("p", { class: "sd-alarm" }, "Alarms: ", value.alarms.join(" ")) : el("p", {}, "Alarms: none."),
       el("p", { class: "sd-links" },
         value.adapter ? el("a", { class: "sd-button", id: "download-adapter", href: "lab/download/" + value.adapter.id, download: true }, "Download adapter (" + sdlab.size(value.adapter.bytes) + ")") : "",

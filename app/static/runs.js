@@ -43,7 +43,7 @@
 
   function line(run) {
     const active = ["starting", "running", "cancelling"].includes(run.state);
-    return el("a", { class: "sd-run sd-is-" + run.state, href: sdlab.link("run", { id: run.id }), "data-key": run.id },
+    return el("a", { class: "sd-runline sd-is-" + run.state, href: sdlab.link("run", { id: run.id }), "data-key": run.id },
       el("span", { class: "sd-sign", "aria-hidden": "true" }, SIGNS[run.state] || "·"),
       el("span", { class: "sd-title" }, run.name, el("small", {}, run.kind === "train" ? run.method : run.kind)),
       el("span", { class: "sd-when" }, active && run.progress.total ? sdlab.progress(run.progress) : null, el("span", {}, when(run))),

@@ -37,7 +37,7 @@
 
   // One row a role; each token's line below shows that role's own probability.
   function row(d, role) {
-    const tokens = el("div", { class: "sd-tokens sd-of-" + role, id: "trace-" + role + "-tokens", role: "listbox", "aria-label": "The rollout's tokens as the " + role + " sees them", "aria-orientation": "horizontal" });
+    const tokens = el("div", { class: "sd-tokrow sd-of-" + role, id: "trace-" + role + "-tokens", role: "listbox", "aria-label": "The rollout's tokens as the " + role + " sees them", "aria-orientation": "horizontal" });
     const shadesOf = SCALES.student.edges;
     d.tokens.forEach(function (at, i) {
       const token = document.createElement("span");
@@ -68,7 +68,7 @@
     const sign = colour === "difference" ? "±" : "";
     const swatches = [0, ...scale.edges].map((edge, i) => el("span", { class: "sd-swatch" }, el("span", { class: "sd-tok sd-k" + i }), el("small", {}, sign + edge)));
     const notes = { difference: " blue: the student likes it more, orange: the teacher" };
-    return el("div", { class: "sd-legend sd-tokens", id: "trace-legend", "data-colour": colour, "aria-label": "Legend" },
+    return el("div", { class: "sd-legend sd-tokrow", id: "trace-legend", "data-colour": colour, "aria-label": "Legend" },
       el("small", {}, scale.name + ", " + scale.unit + ", from"), swatches,
       el("small", {}, (notes[colour] ? notes[colour] + ". " : "") + "Line below a token: the row's own probability. Struck: not counted."));
   }
@@ -88,7 +88,7 @@
       return el("tr", { class: at === own ? "sd-written" : "" }, el("td", { class: "sd-piece" }, visible(d.texts[at])),
         el("td", { class: "sd-bar" }, el("span", { style: { width: 100 * p + "%" } })), el("td", {}, percent(p)));
     });
-    return el("table", { class: "sd-top5 sd-of-" + name }, el("caption", {}, name === "student" ? "Student's five likeliest" : "Teacher's five likeliest"), el("tbody", {}, bars));
+    return el("table", { class: "sd-top5 sd-of-" + name }, el("caption", {}, name === "student" ? "student prefers" : "teacher prefers"), el("tbody", {}, bars));
   }
 
   function panel(d, i) {
@@ -169,9 +169,9 @@
     repaint();
     if (selected >= 0) select(selected);
     place.replaceChildren(
-      el("p", { class: "sd-finding", id: "trace-sentence" }, d.sentence),
+      prompts(d), el("p", { class: "sd-finding", id: "trace-sentence" }, d.sentence),
       el("div", { class: "sd-top" }, el("h2", {}, sdlab.term("rollout", "Rollout"), el("small", {}, " " + (WRITERS[d.source] || d.source) + (d.kind === "watched" ? ", a held-out prompt that is never trained on" : ", trained on at this step"))),
         el("label", { class: "sd-pick" }, el("small", {}, "colour"), chosen)),
-      key, el("div", { class: "sd-rollout" }, area, details), answers(d), prompts(d));
+      key, el("div", { class: "sd-rollout" }, area, details), answers(d));
   };
 })();

@@ -19,6 +19,10 @@ LOG_NAME: Final = "worker.log"
 KEEP_FREED_BYTES: Final = 4 * 2**30
 
 
+# What only the server needs; a worker's environment can be read by all of its user's processes.
+_SECRET: Final = frozenset({"SDLAB_PASSWORD"})
+
+
 class Launcher(Protocol):
     """Starts the worker of a claimed run."""
 
@@ -69,7 +73,7 @@ def worker_environment(settings: Settings, environment: Mapping[str, str]) -> di
         for name, value in settings.model_dump(mode="json", exclude_none=True).items()
     }
     return {
-        **environment,
+        **{name: value for name, value in environment.items() if name not in _SECRET},
         **own,
         "MALLOC_TRIM_THRESHOLD_": str(KEEP_FREED_BYTES),
         "MALLOC_MMAP_THRESHOLD_": str(KEEP_FREED_BYTES),

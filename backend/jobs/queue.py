@@ -1,9 +1,9 @@
-"""The queue's verbs: put a run in, stop it, resume it."""
+"""The queue's verbs: put a run in, find it, stop it, resume it."""
 
 from __future__ import annotations
 
 from backend.config import Settings
-from backend.errors import NotFound, StateError
+from backend.errors import ConfigError, NotFound, StateError
 from storage.database import Database
 from storage.models import ACTIVE, Run
 from storage.runs import Runs
@@ -50,6 +50,26 @@ def resume(database: Database, settings: Settings, run_id: str) -> Run:
             remedy=f"wait for it, or stop it first with: sdlab stop {run_id}",
         )
     return _get(database, run_id)
+
+
+def find_run(database: Database, name: str) -> Run:
+    """The run by its id, the beginning of one, or a name that only it has.
+
+    Raises NotFound, and ConfigError where several are meant.
+    """
+    found = Runs(database).find(name)
+    if not found:
+        raise NotFound(
+            f'there is no run "{name}"', where="run", remedy="list them with: sdlab runs"
+        )
+    if len(found) > 1:
+        ids = ", ".join(run.id[:8] for run in found[:5])
+        raise ConfigError(
+            f'"{name}" names {len(found)} runs ({ids})',
+            where="run",
+            remedy="give more of the id",
+        )
+    return found[0]
 
 
 def _get(database: Database, run_id: str) -> Run:

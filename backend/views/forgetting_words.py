@@ -21,12 +21,22 @@ def other_differences(document: Document, compared: Document | None) -> list[str
         return []
     names = {run["id"]: run["name"] for run in document["runs"]}
     told = {probe["name"] for probe in document["probes"] if probe["part"] == "task"}
-    return [
-        f"{names[pair['runs'][0]]} against {names[pair['runs'][1]]} on {pair['probe']}: "
-        f"{_turned(pair)}."
-        for pair in compared["pairs"]
-        if pair["probe"] not in {*told, "prior:facts"}
+    sentences: list[str] = []
+    unsure: dict[str, list[str]] = {}
+    for pair in compared["pairs"]:
+        if pair["probe"] in {*told, "prior:facts"}:
+            continue
+        ours, other = (names[run] for run in pair["runs"])
+        both = f"{ours} against {other}"
+        if pair["low"] <= 0 <= pair["high"]:
+            unsure.setdefault(both, []).append(f"{pair['probe']} ({pair['n']} items)")
+        else:
+            sentences.append(f"{both} on {pair['probe']}: {_turned(pair)}.")
+    sentences += [
+        f"{both}: no difference can be told on {', '.join(probes)}."
+        for both, probes in unsure.items()
     ]
+    return sentences
 
 
 def cautions(document: Document, compared: Document | None) -> list[str]:
@@ -78,8 +88,7 @@ def _few_items(document: Document) -> list[str]:
 
 def _turned(pair: Mapping[str, Any]) -> str:
     difference, low, high = -pair["difference"], -pair["high"], -pair["low"]
-    unsure = f"; {pair['n']} items cannot tell this from no difference" if low <= 0 <= high else ""
     if pair["metric"] == "kl_nats":
-        return f"{difference:+.3f} nats (95 % from {low:+.3f} to {high:+.3f}){unsure}"
+        return f"{difference:+.3f} nats (95 % from {low:+.3f} to {high:+.3f})"
     numbers = [100 * value for value in (difference, low, high)]
-    return "{:+.0f} points (95 % from {:+.0f} to {:+.0f})".format(*numbers) + unsure
+    return "{:+.0f} points (95 % from {:+.0f} to {:+.0f})".format(*numbers)

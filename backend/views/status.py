@@ -16,7 +16,9 @@ def lab_status(database: Database) -> Document:
     slots = []
     for slot in Claims(database).slots():
         run = runs.get(slot.run_id) if slot.run_id else None
-        slots.append({"id": slot.id, "run": run.id if run else None, "name": run.name if run else ""})
+        slots.append(
+            {"id": slot.id, "run": run.id if run else None, "name": run.name if run else ""}
+        )
     return {
         "slots": slots,
         "queued": len(runs.all(states=["queued"])),

@@ -24,9 +24,9 @@ TEXT = "<|im_start|>user\nMy invoice is wrong.<|im_end|>\n<|im_start|>assistant\
 
 
 @pytest.fixture(scope="session")
-def real_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A lab with the bundled tasks and the bundled model, converted from its GGUF file."""
-    settings = Settings(home=tmp_path_factory.mktemp("real"), threads=2)
+def real_lab(bundled_models: Path) -> Iterator[Lab]:
+    """A lab with the bundled tasks and the bundled model."""
+    settings = Settings(home=bundled_models.parent, threads=2)
     lab = build_lab(settings)
     lab.add_bundled_tasks()
     folder = local_folder(DEFAULT_MODEL, settings.home)
