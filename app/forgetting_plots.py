@@ -157,7 +157,11 @@ def gain_figure(paths: Sequence[GainPath], prior: str) -> go.Figure:
     zero = {"color": BASE, "width": 1, "dash": "dot"}
     figure.update_layout(
         layout_of(),
-        xaxis={"title": {"text": "gain on the task, points"}, "zeroline": False},
+        xaxis={
+            "title": {"text": "gain on the task, points"},
+            "rangemode": "normal",
+            "zeroline": False,
+        },
         yaxis={"title": {"text": f"change of {prior}, points"}, "zeroline": False},
         shapes=[
             {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0, "line": zero},

@@ -171,7 +171,7 @@
     place.replaceChildren(
       prompts(d), el("p", { class: "sd-finding", id: "trace-sentence" }, d.sentence),
       el("div", { class: "sd-top" }, el("h2", {}, sdlab.term("rollout", "Rollout"), el("small", {}, " " + (WRITERS[d.source] || d.source) + (d.kind === "watched" ? ", a held-out prompt that is never trained on" : ", trained on at this step"))),
-        el("label", { class: "sd-pick" }, el("small", {}, "colour"), chosen)),
+        el("label", { class: "sd-pick sd-beside" }, el("small", {}, "colour"), chosen)),
       key, el("div", { class: "sd-rollout" }, area, details), answers(d));
   };
 })();

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backend.config import Settings
-from backend.errors import ConfigError, NotFound
+from backend.errors import ConfigError, ModelError, NotFound
 from backend.jobs.documents import Document
 from backend.models.on_disk import folder_on_disk
 from backend.text.prompt_difference import prompt_difference
@@ -188,8 +188,12 @@ def _prompts(database: Database, run: Run, traces: list[Trace]) -> dict[str, str
 
 
 def _tokenizer(run: Run, settings: Settings) -> TextTokenizer | None:
-    folder = folder_on_disk(run.model, settings.home)
-    return _read_tokenizer(folder) if folder else None
+    """None where the model is gone: its traces still have their numbers."""
+    try:
+        folder = folder_on_disk(run.model, settings.home)
+        return _read_tokenizer(folder) if folder else None
+    except ModelError:
+        return None
 
 
 @lru_cache(maxsize=4)
