@@ -85,7 +85,7 @@
     const bars = [...Array(width).keys()].map(function (rank) {
       const at = role.top[i * width + rank], logprob = role.top_logprobs[i * width + rank];
       const p = logprob === null ? 0 : Math.exp(logprob);
-      return el("tr", { class: at === own ? "sd-written" : "" }, el("td", { class: "sd-piece" }, visible(d.texts[at])),
+      return el("tr", { class: at === own ? "sd-written" : "" }, el("td", { class: "sd-piece", title: visible(d.texts[at]) }, visible(d.texts[at])),
         el("td", { class: "sd-bar" }, el("span", { style: { width: 100 * p + "%" } })), el("td", {}, percent(p)));
     });
     return el("table", { class: "sd-top5 sd-of-" + name }, el("caption", {}, name === "student" ? "student prefers" : "teacher prefers"), el("tbody", {}, bars));
