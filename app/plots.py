@@ -57,7 +57,7 @@ def score_figure(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> go.Figure
             hovertemplate="step %{x}: %{y:.0%} (%{customdata[0]:.0%} to %{customdata[1]:.0%}, "
             "n %{customdata[2]})<extra>%{fullData.name}</extra>",
         )
-    figure.update_layout(_layout(), yaxis={"tickformat": ".0%", "range": [-0.02, 1.02]})
+    figure.update_layout(layout_of(), yaxis={"tickformat": ".0%", "range": [-0.02, 1.02]})
     return figure
 
 
@@ -66,7 +66,7 @@ def metric_figure(curves: Mapping[str, Points]) -> go.Figure:
     figure = go.Figure()
     names = list(curves)
     height = 1 / max(1, len(names))
-    layout = _layout()
+    layout = layout_of()
     for place, name in enumerate(names):
         axis = "" if place == 0 else str(place + 1)
         top = 1 - place * height
@@ -89,10 +89,11 @@ def metric_figure(curves: Mapping[str, Points]) -> go.Figure:
     return figure
 
 
-def _layout() -> dict[str, Any]:
+def layout_of(height: int = 360) -> dict[str, Any]:
+    """What all charts over steps have in common; colours of text and lines are the browser's."""
     return {
         "margin": {"l": 56, "r": 12, "t": 8, "b": 40},
-        "height": 360,
+        "height": height,
         "xaxis": {"title": {"text": "step"}, "rangemode": "tozero"},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "hovermode": "closest",

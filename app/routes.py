@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
+import json
 import secrets
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.glossary import plain_sentences
 from backend.errors import SdlabError
 from backend.lab import Lab
 
@@ -55,7 +57,8 @@ def _plotly(request: Request) -> Response:
 
 @cache
 def _bundle() -> bytes:
-    return b"\n".join((STATIC / name).read_bytes() for name in SCRIPTS)
+    words = f"sdlab.words = {json.dumps(plain_sentences())};".encode()
+    return b"\n".join([*((STATIC / name).read_bytes() for name in SCRIPTS), words])
 
 
 @cache

@@ -34,6 +34,11 @@ class Evaluations:
         with self._database.read() as session:
             return by_run(run_ids, session.scalars(statement))
 
+    def scored_runs(self) -> set[str]:
+        """The ids of the runs that have scores."""
+        with self._database.read() as session:
+            return set(session.scalars(select(Evaluation.run_id).distinct()))
+
     def get(self, evaluation_id: str) -> Evaluation | None:
         with self._database.read() as session:
             return session.get(Evaluation, evaluation_id)

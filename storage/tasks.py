@@ -120,6 +120,15 @@ class Tasks:
         with self._database.read() as session:
             return session.get(TaskRow, (version_id, position))
 
+    def rows_named(self, version_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The demonstration documents of a version that have one of these ids, by id."""
+        name = TaskRow.content["id"].as_string()
+        statement = select(TaskRow.content).where(
+            TaskRow.version_id == version_id, name.in_(list(ids))
+        )
+        with self._database.read() as session:
+            return {str(content["id"]): content for content in session.scalars(statement)}
+
 
 def _insert_version(session: Session, task: Task, new: NewVersion) -> TaskVersion:
     uploads = [upload for upload in (new.upload, new.held_out_upload) if upload is not None]

@@ -39,6 +39,12 @@ class Traces:
         with self._database.read() as session:
             return list(session.scalars(statement.order_by(Trace.step)))
 
+    def traced_steps(self) -> dict[str, int]:
+        """How many steps of each run have traces; runs without any are absent."""
+        statement = select(Trace.run_id, func.count(Trace.step.distinct())).group_by(Trace.run_id)
+        with self._database.read() as session:
+            return {row[0]: row[1] for row in session.execute(statement)}
+
     def get(self, trace_id: str) -> Trace | None:
         with self._database.read() as session:
             return session.get(Trace, trace_id)

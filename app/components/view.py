@@ -39,6 +39,9 @@ def live(
 ) -> None:
     """Fills ``views`` with what ``read`` makes of the page's query, at once and every 2 s.
 
+    And whenever a view's script triggers ``select``, having written into the address what it wants
+    to see (``sdlab.setQuery``).
+
     A value that has not changed is not sent again. All that is shown comes from the URL and the
     lab, so a reload, a second tab and a restarted server show the same.
     """
@@ -56,6 +59,9 @@ def live(
     outputs = [*views, seen]
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     blocks.load(fill, [seen], outputs, **quiet)
+    for each in views:
+        if isinstance(each, gr.HTML):
+            each.select(fill, [seen], outputs, **quiet)
     if every_s is not None:
         gr.Timer(every_s).tick(fill, [seen], outputs, **quiet)
 

@@ -1,14 +1,143 @@
-"""Forgetting."""
+"""Forgetting: what runs gained on their task, and what became of all that they knew before."""
 
 from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
 
 import gradio as gr
 
 from app.components.shell import head, keep_live
+from app.components.view import Query, view
+from app.forgetting_charts import gain_chart, probe_charts
+from app.forgetting_plots import Style, run_styles
+from app.plots import no_chart
+from backend.errors import SdlabError
 from backend.lab import Lab
+
+MOST_RUNS: Final = 12
+_REMEMBERED: Final = 8
+
+Document = dict[str, Any]
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
-    """The page."""
+    """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address."""
     header = head("forgetting")
-    keep_live(blocks, lab, "forgetting", header, [], lambda query: [])
+    choice = view("forgetting", "forget-choice")
+    with gr.Row(elem_id="forget-first"):
+        gain = view("chart", "forget-gain", min_width=320)
+        words = view("findings", "forget-words", min_width=320)
+    scores = view("charts", "forget-scores")
+    table = view("changes", "forget-table")
+    items = view("forgotten", "forget-items")
+
+    # Pairing hundreds of items takes a moment; it is done anew only when there are new scores.
+    @lru_cache(maxsize=_REMEMBERED)
+    def found(runs: tuple[str, ...], version: str) -> Document:
+        del version
+        return _find(lab, runs)
+
+    def read(query: Query) -> list[Any]:
+        scored = lab.views.scored_runs()
+        chosen, missing = _chosen(scored, query)
+        if not chosen:
+            none = {"none": True}
+            return [
+                {"empty": True, "missing": missing},
+                none,
+                no_chart(""),
+                {"charts": []},
+                none,
+                none,
+            ]
+        document = found(chosen, lab.views.scores_version(chosen))
+        return _values(scored, document, query, missing)
+
+    keep_live(blocks, lab, "forgetting", header, [choice, words, gain, scores, table, items], read)
+
+
+def _chosen(scored: list[Document], query: Query) -> tuple[tuple[str, ...], str]:
+    """The runs of the address, or the newest group (of ``task``); and what is wrong with them."""
+    known = {run["id"]: run for run in scored}
+    named = [name for name in query.get("runs", "").split(",") if name][:MOST_RUNS]
+    missing = [name for name in named if name not in known]
+    told = f"runs: no run with scores is called {', '.join(missing)}" if missing else ""
+    if named:
+        return tuple(dict.fromkeys(name for name in named if name in known)), told
+    of_task = [run for run in scored if query.get("task") in (None, "", run["task"])]
+    newest = (of_task or scored)[-1:]
+    return tuple(run["id"] for run in scored if newest and run["group"] == newest[0]["group"])[
+        :MOST_RUNS
+    ], told
+
+
+def _find(lab: Lab, runs: tuple[str, ...]) -> Document:
+    document = lab.views.forgetting(runs)
+    finished = document["finished"]
+    several = len(finished) > 1
+    try:
+        compared = lab.compare([finished[-1], *finished[:-1]]) if several else None
+        sentences = lab.findings(finished) if finished else []
+    except SdlabError as error:
+        compared, sentences = None, [str(error)]
+    priors = [p["name"] for p in document["probes"] if p["part"] == "prior" and p["is_share"]]
+    return document | {
+        "words": lab.views.forgetting_words(document, compared, sentences),
+        "items": {probe: lab.views.changed_items(runs, probe) for probe in priors},
+    }
+
+
+def _values(scored: list[Document], document: Document, query: Query, missing: str) -> list[Any]:
+    tasks = {run["task"] for run in document["runs"]}
+    chosen = [run["id"] for run in document["runs"]]
+    candidates = [run for run in scored if run["task"] in tasks]
+    styles = run_styles([run["id"] for run in candidates])
+    wanted = set(query.get("probes", "").split(","))
+    every = [probe["name"] for probe in document["probes"]]
+    shown = [name for name in every if name in wanted] or every
+    priors = list(document["items"])
+    prior = query.get("prior", "")
+    prior = prior if prior in priors else next(iter(priors), "")
+    names = {run["id"]: run["name"] for run in document["runs"]}
+    choice = {
+        "tasks": sorted({run["task"] for run in scored}),
+        "task": document["runs"][0]["task"],
+        "groups": _groups(candidates, chosen, styles),
+        "probes": [{"name": name, "chosen": name in shown} for name in every],
+        "priors": priors,
+        "prior": prior,
+        "missing": missing,
+    }
+    changes = sorted(
+        (change for change in document["changes"] if change["probe"] in shown),
+        key=lambda change: (every.index(change["probe"]), chosen.index(change["run"])),
+    )
+    return [
+        choice,
+        document["words"],
+        gain_chart(document, styles, prior),
+        probe_charts(document, styles, shown),
+        {"names": names, "colours": _colours(styles), "changes": changes},
+        {"names": names, "colours": _colours(styles), "items": document["items"]},
+    ]
+
+
+def _groups(
+    candidates: list[Document], chosen: list[str], styles: dict[str, Style]
+) -> list[Document]:
+    """The runs that can be chosen, those launched together beside each other, newest first."""
+    groups: dict[str, Document] = {}
+    for run in candidates:
+        group = groups.setdefault(
+            run["group"], {"id": run["group"], "at": run["created_at"], "runs": []}
+        )
+        group["runs"].append(
+            {key: run[key] for key in ("id", "name", "method", "state")}
+            | {"colour": styles[run["id"]].colour, "chosen": run["id"] in chosen}
+        )
+    return list(groups.values())[::-1]
+
+
+def _colours(styles: dict[str, Style]) -> dict[str, str]:
+    return {run: style.colour for run, style in styles.items()}

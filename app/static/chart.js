@@ -53,10 +53,12 @@
     }
     if (!drawn.has(place)) {
       const element = sdlab.el("div", { class: "sd-plot", role: "img", "aria-label": value.label });
-      place.replaceChildren(sdlab.el("h3", {}, value.title), element);
-      drawn.set(place, { element: element });
+      const heading = sdlab.el("h3", {});
+      place.replaceChildren(heading, element);
+      drawn.set(place, { element: element, heading: heading });
     }
     const known = drawn.get(place);
+    known.heading.textContent = value.title;
     known.element.setAttribute("aria-label", value.label);
     known.figure = value.figure;
     draw(place);

@@ -11,6 +11,13 @@ from backend.jobs.documents import Document
 from backend.jobs.tasks import NewTask
 from backend.views.curves import metric_curves
 from backend.views.files import StoredFile, artifact_file
+from backend.views.forgetting import (
+    changed_items,
+    forgetting_document,
+    scored_runs,
+    scores_version,
+)
+from backend.views.forgetting_words import cautions, other_differences
 from backend.views.launching import known_models, newest_premise
 from backend.views.logs import log_tail
 from backend.views.prompts import Request, prompt_document
@@ -25,6 +32,7 @@ from backend.views.tasks import (
     task_list,
     task_rows,
 )
+from backend.views.traces import trace_index, trace_tokens, traced_runs
 from backend.views.workers import worker_document
 from storage.database import Database
 from storage.runs import Runs
@@ -121,6 +129,50 @@ class Views:
     def premise(self, task: str, model: str, context: str = "") -> Document:
         """The newest premise on a task version and a model. Raises NotFound, ModelError."""
         return newest_premise(self._database, self._settings, task, model, context)
+
+    def traced_runs(self) -> list[Document]:
+        """The runs that have traces, newest first."""
+        return traced_runs(self._database)
+
+    def trace_index(
+        self,
+        run: str,
+        step: int | None = None,
+        trace: str | None = None,
+        sort: str = "divergence",
+        show: str = "all",
+    ) -> Document:
+        """The traces of one step of a run, and which to show. Raises NotFound, ConfigError."""
+        return trace_index(self._database, run, step, trace, sort, show)
+
+    def trace_tokens(self, trace: str) -> Document:
+        """One trace, token by token, as parallel arrays. Raises NotFound."""
+        return trace_tokens(self._database, self._settings, trace)
+
+    def scored_runs(self) -> list[Document]:
+        """The training runs that have scores, oldest first."""
+        return scored_runs(self._database)
+
+    def scores_version(self, runs: Sequence[str]) -> str:
+        """Changes whenever one of the runs has a new score or another state."""
+        return scores_version(self._database, runs)
+
+    def forgetting(self, runs: Sequence[str]) -> Document:
+        """Scores over steps and paired changes of runs, probe by probe. Raises NotFound."""
+        return forgetting_document(self._database, runs)
+
+    def changed_items(self, runs: Sequence[str], probe: str) -> list[Document]:
+        """The items of a probe that each run forgot, and those that it learned."""
+        return changed_items(self._database, runs, probe)
+
+    def forgetting_words(
+        self, document: Document, compared: Document | None, found: Sequence[str]
+    ) -> Document:
+        """``found`` with the differences it leaves out, and what the numbers cannot tell."""
+        return {
+            "found": [*found, *other_differences(document, compared)],
+            "cautions": cautions(document, compared),
+        }
 
 
 def thin_line(points: Sequence[Sequence[float | None]], most: int = 60) -> list[float | None]:

@@ -13,6 +13,7 @@ import pytest
 
 from backend.bootstrap import build_lab
 from backend.config import Settings
+from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
 from tests.lab.tiny_tasks import rows, write_rows
 from tests.tiny_tokenizer import build_tokenizer
@@ -28,7 +29,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     speed = {"host": platform.node(), "cpus": os.cpu_count(), "matmul_gflops": 50, "read_gb_s": 10}
     measured = {**speed, "measured_at": datetime.now(UTC).isoformat()}
     (home / "hardware.json").write_text(json.dumps(measured))
-    lab = build_lab(Settings(home=home))
+    lab = build_lab(Settings(home=home), LAUNCHERS["inline"])
     yield lab
     lab.close()
 

@@ -1,0 +1,107 @@
+"""Traces and Forgetting rebuild what they show from the address, whatever it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.pages.forgetting import _chosen, _find, _values
+from app.pages.traces import _index
+from backend.bootstrap import build_lab
+from backend.config import Settings
+from backend.jobs.launchers import LAUNCHERS
+from backend.lab import Lab
+from tests.views.stored_runs import add_run, add_scores, add_trace
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = build_lab(Settings(home=tmp_path / "home"), LAUNCHERS["inline"])
+    yield lab
+    lab.close()
+
+
+@pytest.mark.parametrize("step", ["-1", "1.5", "²", "9" * 400, "abc", "0 OR 1"])
+def test_a_step_that_is_none_is_answered_in_words(lab: Lab, step: str) -> None:
+    run = add_run(lab.database)
+    add_trace(lab.database, run, 0)
+    told = _index(lab, {"run": run.id, "step": step})
+    assert "is no step; choose one of the slider's" in told["missing"]
+    assert [each["id"] for each in told["runs"]] == [run.id]
+
+
+def test_traces_follow_the_address(lab: Lab) -> None:
+    run = add_run(lab.database)
+    wanted = add_trace(lab.database, run, 0, kind="sampled")
+    add_trace(lab.database, run, 5)
+    query = {"run": run.id, "step": "0", "trace": wanted, "sort": "length", "show": "sampled"}
+    told = _index(lab, query)
+    assert (told["step"], told["chosen"]) == (0, wanted)
+    assert (told["sort"], told["show"]) == ("length", "sampled")
+    assert _index(lab, {"run": run.id, "show": "sampled"})["nothing"] == (
+        "No sampled traces at this step."
+    )
+    assert "steps" not in _index(lab, {})
+
+
+def scored(lab: Lab, name: str, **values: Any) -> str:
+    run = add_run(lab.database, name, **values)
+    for step in (0, 10):
+        for probe in (f"task:{values.get('task', 'lights')}", "prior:facts", "prior:instructions"):
+            add_scores(lab.database, run, probe, step, {"a": 0.0, "b": step / 10})
+    return str(run.id)
+
+
+def values(lab: Lab, **query: str) -> list[Any]:
+    listed = lab.views.scored_runs()
+    chosen, missing = _chosen(listed, query)
+    return _values(listed, _find(lab, chosen), query, missing)
+
+
+def test_the_newest_group_is_shown_unless_the_address_names_others(lab: Lab) -> None:
+    old = scored(lab, "old", group_id="g")
+    new = [scored(lab, name, group_id="h") for name in ("new", "newer")]
+    listed = lab.views.scored_runs()
+    assert _chosen(listed, {}) == (tuple(new), "")
+    assert _chosen(listed, {"runs": f"{old},{new[0]},{old}"}) == ((old, new[0]), "")
+    chosen, missing = _chosen(listed, {"runs": f"{old},<script>"})
+    assert chosen == (old,)
+    assert missing == "runs: no run with scores is called <script>"
+    assert _chosen([], {}) == ((), "")
+
+
+def test_a_task_chooses_its_newest_group(lab: Lab) -> None:
+    lights = scored(lab, "lights")
+    scored(lab, "dates", task="dates")
+    assert _chosen(lab.views.scored_runs(), {"task": "lights"})[0] == (lights,)
+
+
+def test_probes_and_prior_follow_the_address_and_nonsense_shows_all(lab: Lab) -> None:
+    run = scored(lab, "one")
+    choice, _, gain, panels, table, _ = values(lab, runs=run, probes="prior:facts,nonsense")
+    assert [each["key"] for each in panels["charts"]] == ["prior:facts"]
+    assert [each["probe"] for each in table["changes"]] == ["prior:facts"]
+    assert gain["title"].endswith("change of prior:facts")
+    assert [p["chosen"] for p in choice["probes"]] == [False, True, False]
+    nonsense = values(lab, runs=run, probes="nonsense", prior="prior:instructions")
+    assert len(nonsense[3]["charts"]) == 3
+    assert nonsense[2]["title"].endswith("change of prior:instructions")
+    json.dumps(nonsense, allow_nan=False)
+
+
+def test_a_run_keeps_its_colour_when_others_are_left_out(lab: Lab) -> None:
+    first, second = scored(lab, "first"), scored(lab, "second")
+    both = values(lab, runs=f"{first},{second}")[4]["colours"]
+    alone = values(lab, runs=second)[4]["colours"]
+    assert both[second] == alone[second] != both[first]
+
+
+def test_finding_and_items_come_with_the_runs(lab: Lab) -> None:
+    run = scored(lab, "one")
+    words, items = (values(lab, runs=run)[i] for i in (1, 5))
+    assert words["found"][0].startswith("one: task +50 points")
+    assert [len(found["learned"]) for found in items["items"]["prior:facts"]] == [1]

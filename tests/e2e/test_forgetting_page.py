@@ -1,0 +1,95 @@
+"""Runs are set side by side, probes chosen, forgotten items opened; words explain themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from storage.database import Database, open_database
+from storage.models import Run
+from tests.e2e.conftest import LiveServer
+from tests.views.stored_runs import add_run, add_scores
+
+
+@pytest.fixture
+def database(server: LiveServer) -> Iterator[Database]:
+    database = open_database(f"sqlite:///{server.home / 'lab.sqlite'}")
+    yield database
+    database.close()
+
+
+def scored(database: Database, name: str, group: str) -> Run:
+    config = {
+        "method": "sft",
+        "steps": 10,
+        "rollout": {"source": "demonstration"},
+        "divergence": {"kind": "nll"},
+    }
+    run = add_run(database, name, group_id=group, config=config, task="lamps")
+    for probe in ("task:lamps", "prior:facts", "prior:instructions"):
+        for step in (0, 10):
+            scores = {f"<b>item {i}</b>": float((i + step) % 3 > 0) for i in range(12)}
+            add_scores(database, run, probe, step, scores)
+    return run
+
+
+def test_runs_and_probes_are_chosen_and_stay_in_the_address(
+    server: LiveServer, page: Page, database: Database
+) -> None:
+    old = scored(database, "old one", "g-old")
+    new = [scored(database, name, "g-new") for name in ("first", "second")]
+    page.goto(f"{server.url}/forgetting?task=lamps")
+    changes = page.locator("#forget-changes tbody tr")
+    expect(changes).to_have_count(6)
+    expect(page.locator("#forget-scores .sd-panel .main-svg").first).to_be_visible()
+    expect(page.locator("#forget-scores .sd-panel")).to_have_count(3)
+    expect(page.locator("#forget-words")).to_contain_text("second against first")
+
+    page.locator("label", has_text="old one").get_by_role("checkbox").check()
+    expect(changes).to_have_count(9)
+    page.locator("#forget-probes label", has_text="prior:instructions").locator("input").uncheck()
+    expect(page.locator("#forget-scores .sd-panel")).to_have_count(2)
+    expect(changes).to_have_count(6)
+    page.locator("#forget-prior").select_option("prior:instructions")
+    expect(page.locator("#forget-gain h3")).to_contain_text("prior:instructions")
+    page.reload()
+    expect(changes).to_have_count(6)
+    expect(page.locator("#forget-gain h3")).to_contain_text("prior:instructions")
+    page.get_by_role("button", name="Show only these").nth(1).click()
+    expect(changes).to_have_count(2)
+    assert f"runs={old.id}" in page.url
+    assert new[0].id not in page.url
+
+
+def test_forgotten_items_are_folded_and_shown_as_text(
+    server: LiveServer, page: Page, database: Database
+) -> None:
+    run = scored(database, "forgetful", "g-items")
+    page.goto(f"{server.url}/forgetting?runs={run.id}")
+    fold = page.locator("#forget-items summary", has_text="Known before, wrong now: 4 of 12").first
+    fold.click()
+    expect(page.locator("#forget-items td", has_text="asks <b>item 2</b>").first).to_be_visible()
+    page.goto(f"{server.url}/forgetting?runs=<img src=x>")
+    expect(page.locator(".sd-error")).to_contain_text("no run with scores is called <img src=x>")
+
+
+def test_a_word_shows_its_sentence_and_leads_to_the_glossary(
+    server: LiveServer, page: Page
+) -> None:
+    page.goto(f"{server.url}/forgetting")
+    word = page.locator(".sd-term", has_text="probes")
+    popover = word.locator(".sd-popover")
+    expect(popover).to_be_hidden()
+    word.locator("button").focus()
+    expect(popover).to_be_visible()
+    expect(popover).to_contain_text("A fixed set of questions")
+    page.keyboard.press("Tab")
+    expect(popover.locator("a")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(popover).to_be_hidden()
+    popover.locator("a").evaluate("link => link.click()")
+    entry = page.locator("#probe")
+    expect(entry).to_be_in_viewport()
+    expect(page.locator(".sd-picture").first).to_be_visible()
