@@ -24,7 +24,8 @@ def other_differences(document: Document, compared: Document | None) -> list[str
     sentences: list[str] = []
     unsure: dict[str, list[str]] = {}
     for pair in compared["pairs"]:
-        if pair["probe"] in {*told, "prior:facts"}:
+        is_told = pair["probe"] in told or pair["probe"].startswith("prior:")
+        if is_told and pair["probe"] != "prior:kl":
             continue
         ours, other = (names[run] for run in pair["runs"])
         both = f"{ours} against {other}"

@@ -103,5 +103,5 @@ def test_a_run_keeps_its_colour_when_others_are_left_out(lab: Lab) -> None:
 def test_finding_and_items_come_with_the_runs(lab: Lab) -> None:
     run = scored(lab, "one")
     words, items = (values(lab, runs=run)[i] for i in (1, 5))
-    assert words["found"][0].startswith("one: task +50 points")
+    assert words["found"][0].startswith("one after 10 steps: task +50 points")
     assert [len(found["learned"]) for found in items["items"]["prior:facts"]] == [1]

@@ -86,7 +86,7 @@ def test_the_terminal_does_the_same_as_the_page(
         ({"task": "none"}, "launch-task", 'no task "none" (tasks: lights); add it under Tasks'),
         ({"task": "lights@9"}, "launch-task", 'task "lights" has no version "9"'),
         ({"task": None}, "launch-task", "no task is chosen"),
-        ({"model": "../../etc"}, "launch-model", "no model that the lab can find"),
+        ({"model": "../../etc"}, "launch-model", "has no config.json"),
         ({"model": "bundled:../../etc"}, "launch-model", "no bundled model"),
         ({"model": "/etc"}, "launch-model", "has no config.json"),
         ({"model": ""}, "launch-model", "no model is chosen"),
