@@ -23,7 +23,7 @@ from app.cli import (
     train,
 )
 from app.cli.output import failure_log, show_error
-from backend.errors import SdlabError, UserError
+from backend.errors import SdlabError, UserError, is_disk_full
 
 EPILOG = "SDLAB_HOME is the lab's folder. Start with: sdlab demo"
 
@@ -69,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return show_error(_usage(error), as_json)
     except SdlabError as error:
-        return show_error(error, as_json)
+        # Whatever could not be done, this is why.
+        return show_error(failure_log(error) if is_disk_full(error) else error, as_json)
     except (click.Abort, KeyboardInterrupt):
         click.echo("no longer waiting; runs go on, see: sdlab runs (and sdlab stop RUN)", err=True)
         return 130

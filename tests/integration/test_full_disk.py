@@ -32,12 +32,12 @@ def contents(home: Path) -> tuple[list[Any], list[Any]]:
     return stored, sorted(files)
 
 
-@pytest.fixture
-def database_limit() -> Iterator[None]:
-    """Databases of at most 400 KiB: SQLite's own limit gives the very error of a full disk."""
+@pytest.fixture(params=[100])
+def database_limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Databases of so many pages of 4 KiB: SQLite's own limit gives the error of a full disk."""
 
     def limit(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA max_page_count = 100")
+        connection.execute(f"PRAGMA max_page_count = {request.param}")
 
     event.listen(Engine, "connect", limit)
     yield
@@ -88,6 +88,21 @@ def test_a_database_that_cannot_grow_takes_no_half_task(
     contract.check(contract.Refused, refused)
     assert refused["error"]["code"] == "disk_full"
     assert contents(home) == before
+
+
+@pytest.mark.parametrize("database_limit", [10], indirect=True)
+def test_a_disk_without_room_for_the_database_is_told_as_such(
+    database_limit: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment(tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    assert main(["runs", "--json"]) == 2
+    refused = contract.one_document(capsys.readouterr().out)
+    contract.check(contract.Refused, refused)
+    assert refused["error"]["code"] == "disk_full"
 
 
 def test_a_disk_that_fills_up_at_a_checkpoint_loses_nothing(

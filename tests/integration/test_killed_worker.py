@@ -132,7 +132,8 @@ def test_a_stopped_run_leaves_an_adapter_and_goes_on_when_resumed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = ("steps=80", "checkpoint_every=80", "evaluate.every=0", "evaluate.premise=false",
-                "evaluate.probes=[task]", "traces.watched=0", "traces.sampled=1")  # fmt: skip
+                "evaluate.probes=[task]", "evaluate.along=[task]", "traces.watched=0",
+                "traces.sampled=1")  # fmt: skip
     process = start("train", *train_options(tiny_folder, *settings), "--name", "stopped")
     run_id = wait_for_step(loop, "stopped", 2).id
     for name, value in environment(loop.command.home).items():
