@@ -58,14 +58,14 @@ def test_a_change_is_paired_over_the_items_of_the_whole_probe(lab: Lab) -> None:
 
 def test_probes_come_own_task_first_then_prior_then_other_tasks_then_nats(lab: Lab) -> None:
     run = scored(lab)
-    for probe, metric in (("task:dates", "exact"), ("prior:instructions", "passed")):
+    for probe, metric in (("task:dates", "exact"), ("task:dates", "passed")):
         add_scores(lab.database, run, probe, 0, items(1), metric=metric)
     add_scores(lab.database, run, KL, 0, items(0.0), metric="kl_nats")
     probes = lab.views.forgetting([run.id])["probes"]
     assert [(probe["name"], probe["part"], probe["is_share"]) for probe in probes] == [
         (TASK, "task", True),
         (FACTS, "prior", True),
-        ("prior:instructions", "prior", True),
+        ("task:dates", "prior", True),
         ("task:dates", "other", True),
         (KL, "prior", False),
     ]
@@ -116,7 +116,7 @@ def compare(lab: Lab, *runs: Run) -> dict[str, Any]:
     return lab.views.forgetting_words(document, compared, ["found"])
 
 
-def with_instructions(lab: Lab, name: str, after: list[float], **values: Any) -> Run:
+def with_another_task(lab: Lab, name: str, after: list[float], **values: Any) -> Run:
     config = {
         "method": "sft",
         "rollout": {"source": "demonstration"},
@@ -125,30 +125,30 @@ def with_instructions(lab: Lab, name: str, after: list[float], **values: Any) ->
     }
     run = scored(lab, name, config=config, **values)
     for step, scores in ((0, [1.0] * 40), (10, after)):
-        add_scores(lab.database, run, "prior:instructions", step, items(*scores), metric="passed")
+        add_scores(lab.database, run, "task:dates", step, items(*scores), metric="passed")
     return run
 
 
 def test_probes_beyond_the_findings_are_told_last_against_the_others(lab: Lab) -> None:
-    first = with_instructions(lab, "sft", [0.0] * 40)
-    last = with_instructions(lab, "sdft", [1.0] * 40)
+    first = with_another_task(lab, "sft", [0.0] * 40)
+    last = with_another_task(lab, "sdft", [1.0] * 40)
     words = compare(lab, first, last)
     assert words["found"] == [
         "found",
-        "sdft against sft on prior:instructions: +100 points (95 % from +88 to +100).",
+        "sdft against sft on task:dates: +100 points (95 % from +88 to +100).",
     ]
 
 
 def test_probes_that_cannot_tell_are_one_sentence(lab: Lab) -> None:
-    runs = [with_instructions(lab, name, [1.0] * 40) for name in ("sft", "sdft")]
+    runs = [with_another_task(lab, name, [1.0] * 40) for name in ("sft", "sdft")]
     assert compare(lab, *runs)["found"][1:] == [
-        "sdft against sft: no difference can be told on prior:instructions (40 items)."
+        "sdft against sft: no difference can be told on task:dates (40 items)."
     ]
 
 
 def test_cautions_name_what_is_unfinished_unlike_partial_and_unrepeated(lab: Lab) -> None:
-    one = with_instructions(lab, "one", [1.0] * 40, method="sft")
-    other = with_instructions(lab, "other", [1.0] * 40, task="dates")
+    one = with_another_task(lab, "one", [1.0] * 40, method="sft")
+    other = with_another_task(lab, "other", [1.0] * 40, task="dates")
     add_scores(lab.database, other, "task:dates", 0, items(0))
     add_scores(lab.database, other, "task:dates", 10, items(0))
     add_scores(lab.database, one, FACTS, 5, items(1), subset=True, metric="accuracy")
@@ -162,5 +162,5 @@ def test_cautions_name_what_is_unfinished_unlike_partial_and_unrepeated(lab: Lab
 
 
 def test_two_seeds_of_a_method_silence_the_caution_on_seeds(lab: Lab) -> None:
-    runs = [with_instructions(lab, name, [1.0] * 40) for name in ("a", "b")]
+    runs = [with_another_task(lab, name, [1.0] * 40) for name in ("a", "b")]
     assert "seed" not in " ".join(compare(lab, *runs)["cautions"])
