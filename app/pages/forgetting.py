@@ -74,18 +74,27 @@ def _chosen(scored: list[Document], query: Query) -> tuple[tuple[str, ...], str]
 
 def _find(lab: Lab, runs: tuple[str, ...]) -> Document:
     document = lab.views.forgetting(runs)
-    finished = document["finished"]
-    several = len(finished) > 1
-    try:
-        compared = lab.compare([finished[-1], *finished[:-1]]) if several else None
-        sentences = lab.findings(finished) if finished else []
-    except SdlabError as error:
-        compared, sentences = None, [str(error)]
     priors = [p["name"] for p in document["probes"] if p["part"] == "prior" and p["is_share"]]
+    sentences, compared = _compared(lab, document)
     return document | {
         "words": lab.views.forgetting_words(document, compared, sentences),
         "items": {probe: lab.views.changed_items(runs, probe) for probe in priors},
     }
+
+
+def _compared(lab: Lab, document: Document) -> tuple[list[str], Document | None]:
+    """The findings, task by task, and the comparison of the last run where all share a task."""
+    by_task: dict[str, list[str]] = {}
+    for run in document["runs"]:
+        if run["id"] in document["finished"]:
+            by_task.setdefault(run["task"], []).append(run["id"])
+    try:
+        sentences = [told for ids in by_task.values() for told in lab.findings(ids)]
+        ids = document["finished"]
+        is_pair = len(ids) > 1 and len(by_task) == 1
+        return sentences, lab.compare([ids[-1], *ids[:-1]]) if is_pair else None
+    except SdlabError as error:
+        return [str(error)], None
 
 
 def _values(scored: list[Document], document: Document, query: Query, missing: str) -> list[Any]:

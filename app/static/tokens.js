@@ -160,6 +160,9 @@
       if (to !== undefined && to >= 0 && to <= last) select(to);
       rows[to === undefined ? other : name].children[selected].focus();
     }
+    // Both rows break their lines alike: what is beside each other stays so.
+    const together = (event) => roles.forEach((name) => { if (rows[name] !== event.target) rows[name].scrollTop = event.target.scrollTop; });
+    for (const name of roles) rows[name].addEventListener("scroll", together);
     const on = (event) => (event.target.dataset && event.target.dataset.i !== undefined ? +event.target.dataset.i : -1);
     const area = el("div", { class: "sd-rows", onkeydown: moved, onmouseover: (e) => show(on(e)), onmouseleave: () => show(selected),
       onclick: (e) => on(e) >= 0 && select(on(e)), onfocusin: (e) => on(e) >= 0 && select(on(e)) },
@@ -173,5 +176,9 @@
       el("div", { class: "sd-top" }, el("h2", {}, sdlab.term("rollout", "Rollout"), el("small", {}, " " + (WRITERS[d.source] || d.source) + (d.kind === "watched" ? ", a held-out prompt that is never trained on" : ", trained on at this step"))),
         el("label", { class: "sd-pick sd-beside" }, el("small", {}, "colour"), chosen)),
       key, el("div", { class: "sd-rollout" }, area, details), answers(d));
+    if (selected > 0) {
+      const box = rows.student;
+      box.scrollTop += box.children[selected].getBoundingClientRect().top - box.getBoundingClientRect().top - 36;
+    }
   };
 })();

@@ -17,7 +17,7 @@ from backend.views.forgetting import (
     scored_runs,
     scores_version,
 )
-from backend.views.forgetting_words import cautions, other_differences
+from backend.views.forgetting_words import cautions, other_changes, other_differences
 from backend.views.launching import known_models, newest_premise
 from backend.views.logs import log_tail
 from backend.views.prompts import Request, prompt_document
@@ -170,7 +170,7 @@ class Views:
     ) -> Document:
         """``found`` with the differences it leaves out, and what the numbers cannot tell."""
         return {
-            "found": [*found, *other_differences(document, compared)],
+            "found": [*found, *other_changes(document), *other_differences(document, compared)],
             "cautions": cautions(document, compared),
         }
 

@@ -12,6 +12,25 @@ from backend.jobs.documents import Document
 _MANY = 6
 
 
+def other_changes(document: Document) -> list[str]:
+    """A sentence a run on the shares that changed for sure and that the findings leave out."""
+    sentences = []
+    for run in document["runs"]:
+        told = [
+            f"{each['probe']} {_points(each['difference'], each['low'], each['high'])} "
+            f"on {each['n']} items"
+            for each in document["changes"]
+            if each["run"] == run["id"]
+            and each["is_share"]
+            and each["probe"] != f"task:{run['task']}"
+            and not each["probe"].startswith("prior:")
+            and not each["low"] <= 0 <= each["high"]
+        ]
+        if told:
+            sentences.append(f"{run['name']} besides: {', '.join(told)}.")
+    return sentences
+
+
 def other_differences(document: Document, compared: Document | None) -> list[str]:
     """The last run against each other one on the probes that the findings leave out.
 
@@ -50,6 +69,8 @@ def cautions(document: Document, compared: Document | None) -> list[str]:
     ]
     if compared is not None and compared["why_not"]:
         sentences.append(f"Not like with like: {'; '.join(compared['why_not'])}.")
+    if len({run["task"] for run in runs}) > 1:
+        sentences.append("Runs on different tasks are not compared with one another in words.")
     sentences += _few_items(document)
     seeds = Counter((run["method"], run["task"]) for run in runs)
     if runs and max(seeds.values()) == 1:
@@ -91,5 +112,9 @@ def _turned(pair: Mapping[str, Any]) -> str:
     difference, low, high = -pair["difference"], -pair["high"], -pair["low"]
     if pair["metric"] == "kl_nats":
         return f"{difference:+.3f} nats (95 % from {low:+.3f} to {high:+.3f})"
+    return _points(difference, low, high)
+
+
+def _points(difference: float, low: float, high: float) -> str:
     numbers = [100 * value for value in (difference, low, high)]
     return "{:+.0f} points (95 % from {:+.0f} to {:+.0f})".format(*numbers)

@@ -105,3 +105,10 @@ def test_finding_and_items_come_with_the_runs(lab: Lab) -> None:
     words, items = (values(lab, runs=run)[i] for i in (1, 5))
     assert words["found"][0].startswith("one after 10 steps: task +50 points")
     assert [len(found["learned"]) for found in items["items"]["prior:facts"]] == [1]
+
+
+def test_runs_on_different_tasks_stand_side_by_side_without_a_comparison(lab: Lab) -> None:
+    runs = [scored(lab, task, task=task) for task in ("lights", "dates")]
+    words = values(lab, runs=",".join(runs))[1]
+    assert [told.split()[0] for told in words["found"]] == ["lights", "dates"]
+    assert any("different tasks" in told for told in words["cautions"])

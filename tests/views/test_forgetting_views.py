@@ -58,14 +58,14 @@ def test_a_change_is_paired_over_the_items_of_the_whole_probe(lab: Lab) -> None:
 
 def test_probes_come_own_task_first_then_prior_then_other_tasks_then_nats(lab: Lab) -> None:
     run = scored(lab)
-    for probe, metric in (("task:dates", "exact"), ("task:dates", "passed")):
+    for probe, metric in (("task:dates", "exact"), ("prior:instructions", "passed")):
         add_scores(lab.database, run, probe, 0, items(1), metric=metric)
     add_scores(lab.database, run, KL, 0, items(0.0), metric="kl_nats")
     probes = lab.views.forgetting([run.id])["probes"]
     assert [(probe["name"], probe["part"], probe["is_share"]) for probe in probes] == [
         (TASK, "task", True),
         (FACTS, "prior", True),
-        ("task:dates", "prior", True),
+        ("prior:instructions", "prior", True),
         ("task:dates", "other", True),
         (KL, "prior", False),
     ]
@@ -135,6 +135,7 @@ def test_probes_beyond_the_findings_are_told_last_against_the_others(lab: Lab) -
     words = compare(lab, first, last)
     assert words["found"] == [
         "found",
+        "sft besides: task:dates -100 points (95 % from -100 to -88) on 40 items.",
         "sdft against sft on task:dates: +100 points (95 % from +88 to +100).",
     ]
 
