@@ -38,6 +38,7 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
             plan = view("plan", "launch-plan")
             premise = view("premise", "launch-premise-result")
             check = gr.Button("Check the premise", size="sm", elem_id="launch-premise")
+            fields.anyway.render()
             go = gr.Button("Launch", variant="primary", elem_id="launch-go")
             told = problems_view("launch-problems")
             command = view("command", "launch-command")

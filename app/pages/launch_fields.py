@@ -34,7 +34,7 @@ class Fields:
 
 
 def launch_fields() -> Fields:
-    """Builds the fields into the block that is open."""
+    """Builds the fields into the block that is open; ``anyway`` is for the page to render."""
     task = gr.Dropdown([], label="Task", allow_custom_value=True, elem_id="launch-task")
     model = gr.Dropdown(
         [],
@@ -80,7 +80,8 @@ def launch_fields() -> Fields:
         info="Supervised fine-tuning on the same rows, order, steps and seed, to compare with.",
         elem_id=BASELINE,
     )
-    anyway = gr.Checkbox(label="Launch anyway", visible="hidden", elem_id=ANYWAY)
+    # Stands by the button that it is about; there is none while nothing is to be overruled.
+    anyway = gr.Checkbox(label="Launch anyway", visible="hidden", elem_id=ANYWAY, render=False)
     form = [task, model, preset, name, steps, batch, rate, length, every, seed]
     return Fields([*form, settings, baseline, anyway], preset, anyway, gr.State(DEFAULT_METHOD))
 

@@ -107,6 +107,7 @@ def sentence(error: SdlabError) -> str:
     is_near = error.where in (*_IDS, "configuration", "settings")
     head = error.message if is_near or not error.where else f"{error.where}: {error.message}"
     remedy = "add it under Tasks" if error.remedy.startswith(_ADD_TASK) else error.remedy
+    remedy = remedy.replace("or force it", 'or tick "Launch anyway"')
     return f"{head}; {remedy}" if remedy else head
 
 

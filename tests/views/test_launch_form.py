@@ -170,6 +170,7 @@ def test_what_cannot_work_here_is_told_at_the_field_that_helps(lab: Lab, config:
     (long,) = lab.configure({**config.as_document(), "steps": 10**9})
     found, mistakes = estimates(lab, [long], forced=False)
     assert (found, list(mistakes)) == ([], ["launch-steps"])
+    assert mistakes["launch-steps"].endswith('or tick "Launch anyway"')
     assert estimates(lab, [long], forced=True)[1] == {}
     rank = {"rank": 10**400}
     (huge,) = lab.configure({**config.as_document(), "adapter": rank})
