@@ -11,7 +11,8 @@ from typing import Any
 from backend.bundled import material_path
 from backend.config import EvaluateConfig
 from backend.errors import ConfigError, StopRequested
-from backend.evaluation.probe_names import expand
+from backend.evaluation.benchmarks import BenchmarkProbe, ProbeUnavailable
+from backend.evaluation.probe_names import BENCHMARK, expand
 from backend.evaluation.probes import (
     ChoiceProbe,
     InstructionProbe,
@@ -30,7 +31,10 @@ FindTask = Callable[[str], TaskProbe]
 
 
 class Suite:
-    """Runs probes on a model and records them; a base model's scores are measured only once."""
+    """Runs probes on a model and records them; a base model's scores are measured only once.
+
+    ``benchmarks`` is a folder of lm-eval tasks in place of its own.
+    """
 
     def __init__(
         self,
@@ -38,11 +42,15 @@ class Suite:
         own_task: TaskProbe | None,
         find_task: FindTask,
         recorder: Recorder,
+        benchmarks: Path | None = None,
     ) -> None:
         self._names = expand(names)
         self._own_task = own_task
         self._find_task = find_task
         self._recorder = recorder
+        self._benchmarks = benchmarks
+        # Asking again would wait for the network at every point of the curve.
+        self._unavailable: set[str] = set()
 
     def measure(
         self, model: LanguageModel, step: int, limits: EvaluateConfig, *, is_base: bool
@@ -55,7 +63,7 @@ class Suite:
         wholes: dict[str, Evaluation] = {}
         for name in self._names:
             probe = self._probe(name, model)
-            if probe.name in wholes:
+            if probe.name in wholes or name in self._unavailable:
                 continue
             self._heed_stop()
             limit = limits.limit
@@ -64,7 +72,11 @@ class Suite:
             elif probe.name.startswith("task:") and probe.name != own:
                 limit = limits.other_limit or limits.limit
             score = self._score_of_base if is_base else evaluate
-            whole = score(probe, model, limit)
+            try:
+                whole = score(probe, model, limit)
+            except ProbeUnavailable as error:
+                self._skip(name, error, step)
+                continue
             self._recorder.evaluation(step, whole)
             if limits.every and name in expand(limits.along):
                 self._recorder.evaluation(step, part_of(whole, limits.along_limit), subset=True)
@@ -75,11 +87,22 @@ class Suite:
         """A point of the curve: fewer probes, on the same part of their items each time."""
         made = []
         for name in self._names:
-            if name in expand(limits.along):
+            if name in expand(limits.along) and name not in self._unavailable:
                 self._heed_stop()
-                made.append(evaluate(self._probe(name, model), model, limits.along_limit))
+                try:
+                    made.append(evaluate(self._probe(name, model), model, limits.along_limit))
+                except ProbeUnavailable as error:
+                    self._skip(name, error, step)
+                    continue
                 self._recorder.evaluation(step, made[-1], subset=True)
         return made
+
+    def _skip(self, name: str, error: ProbeUnavailable, step: int) -> None:
+        """A benchmark whose data set is not here costs its scores, not the run."""
+        self._unavailable.add(name)
+        self._recorder.event(
+            "probe_skipped", f"not scored: {error}", level="warning", probe=name, step=step
+        )
 
     def _heed_stop(self) -> None:
         """A wish to stop does not wait for probes that are still to come."""
@@ -102,6 +125,8 @@ class Suite:
             return self._own_task
         if name.startswith("task:"):
             return self._find_task(name.removeprefix("task:"))
+        if name.startswith(BENCHMARK):
+            return BenchmarkProbe(name, self._benchmarks)
         return prior_probe(name, self._base_answers(name, model))
 
     def _base_answers(self, name: str, model: LanguageModel) -> Mapping[str, str]:

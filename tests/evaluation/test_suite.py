@@ -8,6 +8,7 @@ import pytest
 
 from backend.config import AdapterConfig, EvaluateConfig
 from backend.errors import ConfigError
+from backend.evaluation.benchmarks import ProbeUnavailable
 from backend.evaluation.probe_names import PRIOR, expand
 from backend.evaluation.probes import KlProbe, TaskProbe, fingerprint
 from backend.evaluation.suite import Suite, prior_probe
@@ -129,3 +130,31 @@ def test_the_bundled_probes_can_be_run(model: LanguageModel) -> None:
     assert [evaluation.metric for evaluation in made] == ["accuracy", "passed", "kl_nats"]
     assert [evaluation.n for evaluation in made] == [3, 3, 3]
     assert made[2].score == 0.0
+
+
+class Absent(TaskProbe):
+    """A probe whose items are not here, as a benchmark without a network; counts the attempts."""
+
+    attempts = 0
+
+    def run(self, model: LanguageModel, limit: int) -> list[Item]:
+        Absent.attempts += 1
+        raise ProbeUnavailable("its data set is not here", where="task:absent")
+
+
+def test_a_probe_that_cannot_be_scored_is_told_once_and_the_others_are_scored(
+    model: LanguageModel,
+) -> None:
+    absent = Absent("absent", "v1", [], "exact", 4)
+    recorder, limits = ListRecorder(), EvaluateConfig(every=1, along=("task:absent", "task"))
+    tasks = Suite(["task:absent", "task"], OWN, {"absent": absent}.__getitem__, recorder)
+    Absent.attempts = 0
+    assert [e.probe for e in tasks.look(model, 1, limits)] == ["task:own"]
+    for is_base in (True, False):
+        made = tasks.measure(model, 2, limits, is_base=is_base)
+        assert [evaluation.probe for evaluation in made] == ["task:own"]
+    (event,) = recorder.events
+    assert (event.kind, event.level) == ("probe_skipped", "warning")
+    assert event.message == "not scored: task:absent: its data set is not here"
+    assert event.data == {"probe": "task:absent", "step": 1}
+    assert Absent.attempts == 1
