@@ -51,11 +51,12 @@ def test_a_run_and_its_open_page_survive_the_server(
     server: LiveServer, page: Page, troubles: Troubles, run_id: str
 ) -> None:
     # What a browser says of a server that is gone.
-    troubles.expected = ("ERR_", "Failed to fetch", "Failed to load", "Connection")
+    troubles.expected = ("ERR_", "Failed to fetch", "Failed to load", "Connection", "preload CSS")
     pid = wait_for_step(server, run_id, 3)
     page.goto(f"{server.url}/run?id={run_id}")
     facts = page.locator("#run-summary .sd-facts")
     expect(facts).to_contain_text(re.compile(r"step \d+/400"))
+    expect(page.locator("#run-metrics .js-plotly-plot")).to_be_visible()
 
     server.end(signal.SIGKILL)
     expect(page.locator("#sd-away")).to_be_visible(timeout=20_000)

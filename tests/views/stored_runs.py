@@ -16,7 +16,8 @@ from storage.traces import pack, put_trace, trace_id
 
 ROWS = tuple(
     ("held_out" if i > 2 else "training",
-     {"id": f"row-{i}", "messages": [{"role": "user", "content": f"question {i}"}]})
+     {"id": f"row-{i}", "row": i, "demonstration": f"the answer {i}",
+      "messages": [{"role": "user", "content": f"question {i}"}]})
     for i in range(1, 5)
 )  # fmt: skip
 
