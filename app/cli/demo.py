@@ -10,7 +10,7 @@ import click
 
 from app.cli.output import json_option, open_lab, percent, show, table, tell
 from app.cli.premise import premise_lines
-from app.cli.serve import show_in_browser, start, wait_for_a_signal
+from app.cli.serve import asked_to_end, show_in_browser, start
 from app.cli.waiting import must_be_done, wait_for
 from backend.demo_plans import FULL, QUICK, Plan
 from backend.errors import StateError
@@ -36,7 +36,7 @@ def demo(quick: bool, no_serve: bool, as_json: bool) -> None:
         show(_run(lab, plan), as_json, lambda document: _lines(document, plan))
         if server is not None:
             tell(f"the lab stays open at {server.url} until you press Ctrl-C")
-            wait_for_a_signal()
+            asked_to_end().wait()
             server.close()
 
 

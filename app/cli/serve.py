@@ -25,9 +25,11 @@ _QUIET: Final = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY"
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 7860 or the next free one.")
 def serve(host: str, port: int | None) -> None:
     """Show the lab in a browser and run what is queued, until stopped with Ctrl-C."""
+    # Before the address is told: whoever reads it may ask to end at once.
+    ended = asked_to_end()
     with open_lab() as lab:
         server = start(lab, host, port)
-        wait_for_a_signal()
+        ended.wait()
         tell("stopping; runs under way go on, and the next server finds them")
         server.close()
 
@@ -35,7 +37,9 @@ def serve(host: str, port: int | None) -> None:
 def start(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     """The lab's server, its address told."""
     tell(f"opening the lab at {lab.settings.home}")
-    os.environ.update(_QUIET)
+    # What a browser uploads stays in the lab, not in a folder that all users of the machine share.
+    uploads = str(lab.settings.home / "browser-uploads")
+    os.environ.update(_QUIET, GRADIO_TEMP_DIR=uploads)
     # Gradio takes seconds to import and reads its environment then; no other command needs it.
     from app.server import serve as serve_pages
 
@@ -54,9 +58,9 @@ def show_in_browser(server: Server) -> None:
         webbrowser.open(server.url)
 
 
-def wait_for_a_signal() -> None:
-    """Returns once the process is asked to end."""
-    stopped = threading.Event()
+def asked_to_end() -> threading.Event:
+    """Set once the process is asked to end, by Ctrl-C or SIGTERM."""
+    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+        signal.signal(number, lambda *_: ended.set())
+    return ended
