@@ -46,9 +46,9 @@
   }
 
   sdlab.views.chart = function (place, value) {
-    if (value.empty) {
+    if (!value.figure) {
       drawn.delete(place);
-      place.replaceChildren(sdlab.el("p", { class: "sd-empty" }, value.empty));
+      place.replaceChildren(sdlab.el("p", { class: "sd-empty" }, value.empty || ""));
       return;
     }
     if (!drawn.has(place)) {
