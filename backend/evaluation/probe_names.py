@@ -10,6 +10,13 @@ from backend.errors import ConfigError
 
 PRIOR: Final = ("prior:facts", "prior:instructions", "prior:kl")
 BENCHMARK: Final = "lm-eval:"
+# The metric of prior:kl: a mean of nats, where all others are shares.
+KL_METRIC: Final = "kl_nats"
+
+
+def task_probe(task: str) -> str:
+    """The probe that scores a task, which may be named with its version."""
+    return f"task:{task.partition('@')[0]}"
 
 
 def expand(names: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from backend.data.demonstration import Demonstration, Message
 from backend.evaluation.checks import passes
 from backend.evaluation.intervals import interval
 from backend.evaluation.likelihood import choice_logprobs
+from backend.evaluation.probe_names import KL_METRIC
 from backend.evaluation.scorers import score, strip_thinking
 from backend.models.language_model import LanguageModel
 from backend.text.contexts import student_messages
@@ -192,7 +193,7 @@ class KlProbe:
     rows: Sequence[Mapping[str, Any]]
     base_answers: Mapping[str, str]
     max_new_tokens: int = 32
-    metric: str = "kl_nats"
+    metric: str = KL_METRIC
 
     def identity(self, limit: int) -> str:
         return f"{_content(some(self.rows, limit, _id))} {self.max_new_tokens}"

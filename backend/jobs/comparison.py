@@ -7,9 +7,8 @@ from dataclasses import asdict
 from backend.config import RunConfig
 from backend.documents import validate
 from backend.errors import StateError
-from backend.evaluation.intervals import paired
 from backend.jobs.documents import Document
-from backend.jobs.scored_items import scores_by_item
+from backend.jobs.scored_items import paired_scores, scores_by_item
 from backend.methods import flat
 from storage.database import Database
 from storage.evaluations import Evaluations
@@ -65,9 +64,8 @@ def _pairs(database: Database, first: Run, other: Run) -> list[Document]:
         if key not in theirs:
             continue
         a, b = (scores_by_item(database, e) for e in (evaluation, theirs[key]))
-        shared = [item for item in a if item in b]
-        if shared:
-            difference = paired([a[item] for item in shared], [b[item] for item in shared])
+        difference = paired_scores(a, b)
+        if difference is not None:
             found.append(
                 {"runs": [first.id, other.id], "probe": key[0], "metric": key[1]}
                 | asdict(difference)

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backend.evaluation.intervals import Difference, paired
-from backend.jobs.scored_items import Scores, scores_by_item
+from backend.evaluation.probe_names import KL_METRIC, task_probe
+from backend.jobs.scored_items import Scores, paired_scores, scores_by_item
 from storage.database import Database
 from storage.evaluations import Evaluations
 from storage.models import Evaluation, Run
 
 PRIOR: Final = "prior:"
-# A divergence from the base model has no "before" to gain or lose on.
-_KL: Final = "kl_nats"
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class _Told:
         self.total = run.total_steps
         self._database = database
         stored = Evaluations(database).of_run(run.id)
-        self._task = f"task:{str(run.config['task']).split('@')[0]}"
+        self._task = task_probe(str(run.config["task"]))
         self.whole = self._points([e for e in stored if not e.subset])
         self.along = self._points([e for e in stored if e.subset])
 
@@ -64,7 +62,8 @@ class _Told:
     def _points(self, evaluations: Sequence[Evaluation]) -> dict[int, _Point]:
         found: dict[int, dict[str, Scores]] = {}
         for evaluation in evaluations:
-            is_prior = evaluation.probe.startswith(PRIOR) and evaluation.metric != _KL
+            # A divergence from the base model has no "before" to gain or lose on.
+            is_prior = evaluation.probe.startswith(PRIOR) and evaluation.metric != KL_METRIC
             if evaluation.probe == self._task or is_prior:
                 scores = scores_by_item(self._database, evaluation)
                 found.setdefault(evaluation.step, {})[evaluation.probe] = scores
@@ -91,9 +90,12 @@ def _equal_skill(ours: _Told, other: _Told) -> str:
     if not reached:
         return f"{other.name} never reached {ours.name}'s task score of {wanted:.0%} on its way."
     point = reached[0]
+    changes = _changes(point, goal, task=False)
+    if not changes:  # no prior knowledge was asked along the way
+        return ""
     return (
         f"{ours.name} against {other.name} at equal skill ({other.name} at step {point.step}, "
-        f"task {_mean(point.task):.0%} against {wanted:.0%}): {_changes(point, goal, task=False)}."
+        f"task {_mean(point.task):.0%} against {wanted:.0%}): {changes}."
     )
 
 
@@ -108,13 +110,10 @@ def _changes(first: _Point, second: _Point, *, task: bool = True) -> str:
     return ", ".join(told)
 
 
-def _difference(first: Scores, second: Scores) -> Difference:
-    shared = [item for item in first if item in second]
-    return paired([first[item] for item in shared], [second[item] for item in shared])
-
-
 def _points(first: Scores, second: Scores) -> str:
-    difference = _difference(first, second)
+    difference = paired_scores(first, second)
+    if difference is None:
+        return "not asked on the same items"
     low, middle, high = (
         round(100 * value) for value in (difference.low, difference.difference, difference.high)
     )

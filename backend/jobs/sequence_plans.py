@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend.config import RunConfig, Settings
 from backend.documents import validate
 from backend.errors import ConfigError
-from backend.evaluation.probe_names import expand
+from backend.evaluation.probe_names import expand, task_probe
 from backend.jobs.launches import configure_run
 from backend.jobs.tasks import find_task, pinned_name
 from backend.methods import overlaid
@@ -108,7 +108,7 @@ def _stage(
             remedy="remove it, and set evaluate.limit alone",
         )
     probes = [f"task:{task}" for task in tasks]
-    plain = {"task", *probes, *(f"task:{task.split('@')[0]}" for task in tasks)}
+    plain = {"task", *probes, *map(task_probe, tasks)}
     others = [name for name in evaluate.get("probes", ("prior",)) if name not in plain]
     own = {"probes": [*probes, *others]}
     if "along" not in evaluate:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from backend.config import Settings
 from backend.errors import ConfigError, NotFound
 from backend.evaluation.forgetting import summarise
+from backend.evaluation.probe_names import task_probe
 from backend.jobs.documents import Document, run_documents
 from backend.jobs.estimates import estimate_run
 from backend.jobs.launches import training_run
@@ -112,7 +113,7 @@ def _scores(stage: Document, step: int, tasks: Sequence[str]) -> list[Any]:
         for each in stage["evaluations"]
         if each["step"] == step and not each["subset"]
     }
-    return [found.get(f"task:{task.split('@')[0]}") for task in tasks]
+    return [found.get(task_probe(task)) for task in tasks]
 
 
 def _state(states: Sequence[str]) -> str:

@@ -8,25 +8,23 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from backend.errors import NotFound
-from backend.evaluation.intervals import paired
+from backend.evaluation.probe_names import KL_METRIC, PRIOR, task_probe
 from backend.jobs.documents import Document
+from backend.jobs.scored_items import items_by_key, paired_scores, scores_by_item
 from storage.database import Database
 from storage.evaluations import Evaluations
 from storage.models import Evaluation, EvaluationItem, Run
 from storage.runs import Runs
 from storage.tasks import Tasks
 
-# Means of nats, all else are shares.
-_IN_NATS: Final = ("kl_nats",)
-_FIRST: Final = ("prior:facts", "prior:instructions")
-Items = dict[str, EvaluationItem]
+_FACTS: Final = PRIOR[0]
 
 
 def scored_runs(database: Database) -> list[Document]:
     """The training runs that have scores, oldest first."""
     scored = Evaluations(database).scored_runs()
     found = [run for run in Runs(database).all() if run.kind == "train" and run.id in scored]
-    return [_run_document(database, run) for run in reversed(found)]
+    return _run_documents(database, found[::-1])
 
 
 def scores_version(database: Database, ids: Sequence[str]) -> str:
@@ -50,7 +48,7 @@ def forgetting_document(database: Database, ids: Sequence[str]) -> Document:
     scores = {run.id: Evaluations(database).of_run(run.id) for run in runs}
     changes = [change for run in runs for change in _changes(database, run, scores[run.id])]
     return {
-        "runs": [_run_document(database, run) for run in runs],
+        "runs": _run_documents(database, runs),
         "probes": _probes(runs, [found for each in scores.values() for found in each]),
         "curves": {run.id: _curves(scores[run.id]) for run in runs},
         "changes": changes,
@@ -65,7 +63,7 @@ def changed_items(database: Database, ids: Sequence[str], probe: str) -> list[Do
         ends = _ends(Evaluations(database).of_run(run.id))
         for (name, _), (first, last) in ends.items():
             if name == probe and first is not last:
-                before, after = _items(database, first), _items(database, last)
+                before, after = items_by_key(database, first), items_by_key(database, last)
                 forgot = [i for i in before if i in after and _fell(before[i], after[i])]
                 learned = [i for i in before if i in after and _fell(after[i], before[i])]
                 found.append(
@@ -92,37 +90,42 @@ def _runs(database: Database, ids: Sequence[str]) -> list[Run]:
     return sorted((run for run in found if run is not None), key=lambda run: run.seq)
 
 
-def _run_document(database: Database, run: Run) -> Document:
-    task = Tasks(database).of_version(run.task_version_id) if run.task_version_id else None
-    return {
-        "id": run.id,
-        "name": run.name,
-        "method": run.method,
-        "state": run.state,
-        "task": task.name if task else str(run.config.get("task", "")).split("@")[0],
-        "group": run.group_id or run.id,
-        "steps": run.total_steps,
-        "seed": run.config.get("seed"),
-        "starts_from": run.config.get("start_from"),
-        "created_at": run.created_at.isoformat(),
-    }
+def _run_documents(database: Database, runs: Sequence[Run]) -> list[Document]:
+    names = Tasks(database).names([run.task_version_id for run in runs if run.task_version_id])
+    return [
+        {
+            "id": run.id,
+            "name": run.name,
+            "method": run.method,
+            "state": run.state,
+            "task": names.get(
+                run.task_version_id or "", str(run.config.get("task", "")).split("@")[0]
+            ),
+            "group": run.group_id or run.id,
+            "steps": run.total_steps,
+            "seed": run.config.get("seed"),
+            "starts_from": run.config.get("start_from"),
+            "created_at": run.created_at.isoformat(),
+        }
+        for run in runs
+    ]
 
 
 def _probes(runs: Sequence[Run], evaluations: Sequence[Evaluation]) -> list[Document]:
     """Each probe once: the runs' own tasks, prior knowledge, other tasks, distances in nats."""
-    own = {f"task:{str(run.config.get('task')).split('@')[0]}" for run in runs}
+    own = {_own_probe(run) for run in runs}
 
     def place(probe: tuple[str, str]) -> tuple[Any, ...]:
         name, metric = probe
-        known = _FIRST.index(name) if name in _FIRST else len(_FIRST)
-        return (metric in _IN_NATS, name not in own, name.startswith("task:"), known, name)
+        known = PRIOR.index(name) if name in PRIOR else len(PRIOR)
+        return (metric == KL_METRIC, name not in own, name.startswith("task:"), known, name)
 
     found = {(each.probe, each.metric) for each in evaluations}
     return [
         {
             "name": name,
             "metric": metric,
-            "is_share": metric not in _IN_NATS,
+            "is_share": metric != KL_METRIC,
             "part": "task" if name in own else "other" if name.startswith("task:") else "prior",
         }
         for name, metric in sorted(found, key=place)
@@ -155,14 +158,15 @@ def _ends(
 def _changes(database: Database, run: Run, evaluations: Sequence[Evaluation]) -> list[Document]:
     changes = []
     for (probe, metric), (first, last) in _ends(evaluations).items():
-        before, after = _items(database, first), _items(database, last)
-        shared = [item for item in before if item in after]
-        if first is last or not shared:
+        if first is last:
             continue
-        difference = paired(*([items[i].score for i in shared] for items in (before, after)))
+        before, after = (scores_by_item(database, each) for each in (first, last))
+        difference = paired_scores(before, after)
+        if difference is None:
+            continue
         changes.append(
             {"run": run.id, "probe": probe, "metric": metric, "step": last.step,
-             "is_share": metric not in _IN_NATS, "before": first.score, "after": last.score,
+             "is_share": metric != KL_METRIC, "before": first.score, "after": last.score,
              **asdict(difference)}
         )  # fmt: skip
     return changes
@@ -174,15 +178,12 @@ def _finished(runs: Sequence[Run], changes: Sequence[Mapping[str, Any]]) -> list
     return [
         run.id
         for run in runs
-        if all(
-            (run.id, probe, run.total_steps) in scored
-            for probe in (f"task:{str(run.config.get('task')).split('@')[0]}", "prior:facts")
-        )
+        if all((run.id, probe, run.total_steps) in scored for probe in (_own_probe(run), _FACTS))
     ]
 
 
-def _items(database: Database, evaluation: Evaluation) -> Items:
-    return {item.item_id: item for item in Evaluations(database).items(evaluation.id)}
+def _own_probe(run: Run) -> str:
+    return task_probe(str(run.config.get("task")))
 
 
 def _fell(first: EvaluationItem, second: EvaluationItem) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from backend.evaluation.probe_names import KL_METRIC
 from backend.jobs.documents import Document
 
 # So many comparisons at 95 % make a difference by chance likely.
@@ -110,7 +111,7 @@ def _few_items(document: Document) -> list[str]:
 
 def _turned(pair: Mapping[str, Any]) -> str:
     difference, low, high = -pair["difference"], -pair["high"], -pair["low"]
-    if pair["metric"] == "kl_nats":
+    if pair["metric"] == KL_METRIC:
         return f"{difference:+.3f} nats (95 % from {low:+.3f} to {high:+.3f})"
     return _points(difference, low, high)
 

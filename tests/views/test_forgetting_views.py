@@ -165,3 +165,19 @@ def test_cautions_name_what_is_unfinished_unlike_partial_and_unrepeated(lab: Lab
 def test_two_seeds_of_a_method_silence_the_caution_on_seeds(lab: Lab) -> None:
     runs = [with_another_task(lab, name, [1.0] * 40) for name in ("a", "b")]
     assert "seed" not in " ".join(compare(lab, *runs)["cautions"])
+
+
+def test_equal_skill_is_not_told_where_no_prior_knowledge_was_asked_on_the_way(lab: Lab) -> None:
+    runs = [scored(lab, name) for name in ("sft", "sdft")]
+    for run in runs:
+        for step in (0, 5, 10):
+            add_scores(lab.database, run, TASK, step, items(step > 0), subset=True)
+    told = lab.findings([run.id for run in runs])
+    assert any("at equal steps" in sentence for sentence in told)
+    assert not any("at equal skill" in sentence for sentence in told)
+    for run in runs:
+        add_scores(lab.database, run, FACTS, 5, items(1), subset=True, metric="accuracy")
+        add_scores(lab.database, run, FACTS, 10, items(0), subset=True, metric="accuracy")
+    told = lab.findings([run.id for run in runs])
+    (sentence,) = [each for each in told if "at equal skill" in each]
+    assert "prior:facts -100 points" in sentence
