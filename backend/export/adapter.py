@@ -27,7 +27,7 @@ MODEL_CONFIG: Final = "config.json"
 MODEL_WEIGHTS: Final = "model.safetensors"
 CHAT_TEMPLATE: Final = "chat_template.jinja"
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
 # Copied where the base model has them; a folder of the lab always has tokenizer.json.
 _TOKENIZER_FILES: Final = (
     "tokenizer.json",
@@ -139,10 +139,10 @@ def _copy_model_config(base: Path, folder: Path) -> None:
 
 def _read_manifest(source: AdapterSource) -> dict[str, str]:
     """The checkpoint's own list of hashes, if it is the one that was registered."""
-    path = source.checkpoint / _MANIFEST
+    path = source.checkpoint / MANIFEST
     try:
         if file_sha256(path) != source.manifest_sha256:
-            raise _changed(source, _MANIFEST)
+            raise _changed(source, MANIFEST)
         files: dict[str, str] = json.loads(path.read_text("utf-8"))["files"]
     except FileNotFoundError as error:
         raise StateError(

@@ -14,7 +14,7 @@ from torch import Tensor
 from backend.atomic import file_sha256, new_file
 from backend.errors import ModelError
 from backend.export.adapter import Exported
-from backend.export.gguf_tokenizer import add_tokenizer, read_vocabulary
+from backend.export.gguf_tokenizer import add_tokenizer, read_vocabulary, unsupported
 from backend.models.language_model import LanguageModel
 
 _ARCHITECTURE: Final = "llama"
@@ -73,16 +73,11 @@ def check_architecture(config: Any) -> None:
     elif config.hidden_act != "silu":
         problem = f"the model's activation is {config.hidden_act}"
     if problem:
-        raise unsupported(problem)
+        raise _no_plain_llama(problem)
 
 
-def unsupported(problem: str) -> ModelError:
-    """The error for a model that cannot become a GGUF file."""
-    return ModelError(
-        f"{problem}, and GGUF files are written for plain llama models only",
-        where="--format",
-        remedy="export it with --format merged; llama.cpp's own converter reads that folder",
-    )
+def _no_plain_llama(problem: str) -> ModelError:
+    return unsupported(f"{problem}, and GGUF files are written for plain llama models only")
 
 
 def _add_settings(writer: gguf.GGUFWriter, config: Any, name: str) -> None:
@@ -112,7 +107,7 @@ def _tensors(network: Any, config: Any) -> Iterator[tuple[str, npt.NDArray[Any]]
             continue
         layer, _, inner = name.removeprefix("model.layers.").partition(".")
         if inner not in _IN_LAYER:
-            raise unsupported(f"the model has a weight {name}")
+            raise _no_plain_llama(f"the model has a weight {name}")
         values = _values(parameter)
         for part, count in heads.items():
             if part in inner:

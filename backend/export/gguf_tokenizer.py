@@ -36,7 +36,7 @@ def read_vocabulary(folder: Path, size: int) -> Vocabulary:
     document = json.loads((folder / "tokenizer.json").read_text("utf-8"))
     model = document["model"]
     if model.get("type") != "BPE" or model.get("byte_fallback") or document.get("normalizer"):
-        raise _unsupported("is no byte-level BPE")
+        raise unsupported("the model's tokenizer is no byte-level BPE")
     names = {number: token for token, number in model["vocab"].items()}
     types = dict.fromkeys(names, gguf.TokenType.NORMAL)
     for added in document.get("added_tokens") or ():
@@ -44,7 +44,9 @@ def read_vocabulary(folder: Path, size: int) -> Vocabulary:
         kind = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
         types[added["id"]] = kind
     if max(names) >= size:
-        raise _unsupported(f"has more tokens ({max(names) + 1}) than the model ({size})")
+        raise unsupported(
+            f"the model's tokenizer has more tokens ({max(names) + 1}) than the model ({size})"
+        )
     return Vocabulary(
         [names.get(number, f"[PAD{number}]") for number in range(size)],
         [int(types.get(number, gguf.TokenType.UNUSED)) for number in range(size)],
@@ -86,12 +88,15 @@ def _splitting(document: Mapping[str, Any]) -> str:
             pattern = parts[0].get("pattern", {}).get("Regex")
             if pattern == _LLAMA3_SPLIT and parts[0].get("behavior") == "Isolated":
                 return "llama-bpe"
-    raise _unsupported("splits text in a way that has no name in GGUF files here")
+    raise unsupported(
+        "the model's tokenizer splits text in a way that has no name in GGUF files here"
+    )
 
 
-def _unsupported(problem: str) -> ModelError:
+def unsupported(problem: str) -> ModelError:
+    """The error for a model that cannot become a GGUF file."""
     return ModelError(
-        f"the model's tokenizer {problem}",
+        problem,
         where="--format",
         remedy="export it with --format merged; llama.cpp's own converter reads that folder",
     )

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from backend.atomic import folder_sha256, new_folder, size_of
-from backend.export.adapter import CARD, Exported, copy_text_files
+from backend.export.adapter import CARD, MODEL_CONFIG, Exported, copy_text_files
 from backend.models.language_model import LanguageModel
 
-MODEL_CONFIG: Final = "config.json"
 # transformers notes where a model was loaded from: a path of the user.
 _PLACE: Final = "_name_or_path"
 

@@ -10,6 +10,7 @@ from backend.config import EvaluateConfig, EvaluationConfig, RunConfig, Settings
 from backend.documents import validate
 from backend.errors import ConfigError, NotFound, StateError
 from backend.evaluation.probe_names import expand
+from backend.export.adapter import MANIFEST
 from backend.jobs.estimates import check_memory
 from backend.jobs.tasks import find_task
 from backend.jobs.work.context import checkpoint_folder
@@ -21,8 +22,6 @@ from storage.database import Database
 from storage.models import Checkpoint
 from storage.runs import Runs
 
-# What names all other files of a checkpoint, see backend.training.checkpoints.
-_MANIFEST: Final = "manifest.json"
 _USUAL_ALONG: Final = EvaluateConfig().along
 
 
@@ -147,5 +146,5 @@ def _check_adapter(name: str, theirs: RunConfig, ours: RunConfig) -> None:
 
 
 def _is_whole(settings: Settings, checkpoint: Checkpoint) -> bool:
-    manifest = checkpoint_folder(settings, checkpoint) / _MANIFEST
+    manifest = checkpoint_folder(settings, checkpoint) / MANIFEST
     return manifest.is_file() and file_sha256(manifest) == checkpoint.sha256
