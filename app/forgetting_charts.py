@@ -38,11 +38,11 @@ def gain_chart(document: Document, styles: dict[str, Style], prior: str) -> Docu
     paths = []
     for run in document["runs"]:
         task = f"task:{run['task']}"
-        ends = [changes.get((run["id"], probe)) for probe in (task, prior)]
+        gain, change = (changes.get((run["id"], probe)) for probe in (task, prior))
         curves = document["curves"][run["id"]]
         along = [curves.get(probe, {"along": []})["along"] for probe in (task, prior)]
-        end = None if None in ends else tuple(_points(each) for each in ends if each)
-        paths.append(GainPath(run["name"], styles[run["id"]], _way(*along), end))  # type: ignore[arg-type]
+        end = (_points(gain), _points(change)) if gain and change else None
+        paths.append(GainPath(run["name"], styles[run["id"]], _way(*along), end))
     if not any(path.end or len(path.along) > 1 for path in paths):
         return no_chart("Gain and change come with the first scores after step 0.")
     return chart(f"Gain on the task and change of {prior}", _gains(paths, prior),

@@ -10,6 +10,12 @@ from typing import Any, Final
 import gradio as gr
 
 EVERY_S: Final = 2.0
+# For events that only read: no place in a line, no sign of work, no endpoint for programs.
+QUIET: Final[Mapping[str, Any]] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
 # Relative, so that the lab works under a sub-path; one file, so that it is fetched once.
 _HEAD: Final = '<script src="lab/views.js"></script>'
 _ON_LOAD: Final = "window.sdlab.mount({kind}, element, props, watch, trigger);"
@@ -39,8 +45,8 @@ def live(
 ) -> None:
     """Fills ``views`` with what ``read`` makes of the page's query, at once and every 2 s.
 
-    And whenever a view's script triggers ``select``, having written into the address what it wants
-    to see (``sdlab.setQuery``).
+    Not every 2 s where ``every_s`` is None; but whenever a view's script triggers ``select``,
+    having written into the address what it wants to see (``sdlab.setQuery``).
 
     A value that has not changed is not sent again. All that is shown comes from the URL and the
     lab, so a reload, a second tab and a restarted server show the same.
@@ -57,13 +63,12 @@ def live(
         return [*changed, gr.skip() if before == after else after]
 
     outputs = [*views, seen]
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    blocks.load(fill, [seen], outputs, **quiet)
+    blocks.load(fill, [seen], outputs, **QUIET)
     for each in views:
         if isinstance(each, gr.HTML):
-            each.select(fill, [seen], outputs, **quiet)
+            each.select(fill, [seen], outputs, **QUIET)
     if every_s is not None:
-        gr.Timer(every_s).tick(fill, [seen], outputs, **quiet)
+        gr.Timer(every_s).tick(fill, [seen], outputs, **QUIET)
 
 
 def _digest(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import yaml
@@ -84,8 +85,8 @@ def read_form(form: Form) -> tuple[dict[str, Any], Mistakes]:
 
     document: dict[str, Any] = attempt(SETTINGS, lambda: _read_settings(form.settings), {})
     for elem_id, key in FIELDS.items():
-        value = attempt(elem_id, lambda key=key: _read_field(key, form.value(key)), None)  # type: ignore[misc]
-        attempt(SETTINGS, lambda key=key, value=value: set_dotted(document, key, value), None)  # type: ignore[misc]
+        value = attempt(elem_id, partial(_read_field, key, form.value(key)), None)
+        attempt(SETTINGS, partial(set_dotted, document, key, value), None)
     if form.baseline and str(document["method"]).startswith("sft"):
         mistakes[BASELINE] = "the run is supervised fine-tuning itself: there is nothing to match"
     return document, mistakes

@@ -8,10 +8,9 @@ from typing import Any, Final
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from app.components.asked import on_request
 from app.components.problems import problems_view
 from app.components.shell import head, keep_live
-from app.components.view import Query, view
+from app.components.view import Query, live, view
 from app.pages.task_upload import COLUMNS, FILE, HELD_OUT, NAME, SCORER, Upload, add, check
 from backend.config import DEFAULT_MODEL
 from backend.errors import SdlabError
@@ -33,7 +32,8 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
     rows = view("rows", "task-rows")
     _upload_form(blocks, lab)
     keep_live(blocks, lab, "tasks", header, [listed], lambda query: [_listing(lab, query)])
-    on_request(blocks, [opened, rows], lambda query: _opened(lab, query))
+    # Not on a timer: what is read here would be drawn anew under the reader's eyes.
+    live(blocks, [opened, rows], lambda query: _opened(lab, query), every_s=None)
 
 
 def _upload_form(blocks: gr.Blocks, lab: Lab) -> None:

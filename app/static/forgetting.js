@@ -33,11 +33,7 @@
     });
   }
 
-  function pick(id, label, choices, chosen, onchange) {
-    return el("label", { class: "sd-pick" }, el("small", {}, label),
-      el("select", { id: id, "data-key": id, onchange: (event) => onchange(event.target.value) },
-        choices.map((name) => el("option", { value: name, selected: name === chosen }, name))));
-  }
+  const pick = (id, label, names, chosen, onchange) => sdlab.pick(id, label, names.map((name) => [name, name]), chosen, onchange);
 
   sdlab.views.forgetting = function (place, value, trigger) {
     const ask = function (changes) { sdlab.setQuery(changes); trigger("select"); };
@@ -79,7 +75,7 @@
     if (!value.changes || !value.changes.length) { place.replaceChildren(); return; }
     const heads = ["run", "probe", "before", "after", "change", "95 % interval, paired", "items", "step"];
     place.replaceChildren(el("h2", {}, "Before and after"), el("table", { id: "forget-changes" },
-      el("thead", {}, el("tr", {}, heads.map((name) => el("th", { scope: "col" }, name)))),
+      sdlab.head(heads),
       el("tbody", {}, value.changes.map((each) => el("tr", {},
         el("td", {}, dot(value.colours[each.run]), el("a", { href: sdlab.link("run", { id: each.run }) }, value.names[each.run])), el("td", {}, each.probe),
         change(each).map((cell) => el("td", { class: "sd-number" }, cell)))))),
@@ -93,7 +89,7 @@
   function folded(key, title, items, opened) {
     if (!items.length) return el("p", { class: "sd-none" }, title);
     return el("details", { "data-fold": key, open: opened.has(key) }, el("summary", { "data-key": "fold-" + key }, title),
-      el("table", {}, el("thead", {}, el("tr", {}, ["prompt", "expected", "before", "now"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, items.map(item))));
+      el("table", {}, sdlab.head(["prompt", "expected", "before", "now"]), el("tbody", {}, items.map(item))));
   }
 
   sdlab.views.forgotten = function (place, value) {

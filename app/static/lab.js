@@ -37,6 +37,15 @@
     draw();
   };
 
+  // The head of a table.
+  sdlab.head = (names) => sdlab.el("thead", {}, sdlab.el("tr", {}, names.map((name) => sdlab.el("th", { scope: "col" }, name))));
+
+  // A choice with its label; ``choices`` are [value, name] pairs.
+  sdlab.pick = (id, label, choices, chosen, onchange) =>
+    sdlab.el("label", { class: "sd-pick" }, sdlab.el("small", {}, label),
+      sdlab.el("select", { id: id, "data-key": id, onchange: (event) => onchange(event.target.value) },
+        choices.map(([value, name]) => sdlab.el("option", { value: value, selected: value === chosen }, name))));
+
   sdlab.query = () => new URLSearchParams(location.search);
 
   // Writes what is shown into the address, so that a reload and a link show the same.

@@ -20,7 +20,7 @@
       value.estimates.length ? value.estimates.map((e) => el("p", {}, el("strong", {}, e.method), ": " + e.words)) : el("p", { class: "sd-alarm" }, "It cannot run here as it is: see the marked field."),
       el("h3", {}, "Changed from " + value.preset),
       el("p", { class: "sd-soft" }, value.summary[0].toUpperCase() + value.summary.slice(1) + "."),
-      rows.length ? el("table", { class: "sd-differences" }, el("thead", {}, el("tr", {}, ["Setting", "This run", "Preset"].map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, rows)) : el("p", { class: "sd-soft" }, "Nothing: all settings are the preset's.")));
+      rows.length ? el("table", { class: "sd-differences" }, sdlab.head(["Setting", "This run", "Preset"]), el("tbody", {}, rows)) : el("p", { class: "sd-soft" }, "Nothing: all settings are the preset's.")));
   };
 
   function copier(text) {
@@ -64,7 +64,7 @@
     parts.push(el("p", { class: "sd-soft" }, found.sentence + "."));
     if (found.contexts.length) {
       const row = (name, verdict, score, mark) => el("tr", { "aria-current": mark ? "true" : null }, el("td", {}, name), el("td", {}, score.n ? sdlab.percent(score.score) + " (" + sdlab.percent(score.low) + " to " + sdlab.percent(score.high) + ")" : "no row fits"), el("td", {}, verdict));
-      parts.push(el("table", { class: "sd-contexts" }, el("thead", {}, el("tr", {}, ["Reader", "Score", "Verdict"].map((h) => el("th", { scope: "col" }, h)))),
+      parts.push(el("table", { class: "sd-contexts" }, sdlab.head(["Reader", "Score", "Verdict"]),
         el("tbody", {}, row("student, no demonstration", "", found.student, false), found.contexts.map((c) => row(c.context, c.verdict, c.teacher, c.context === value.context)))));
     }
     if (found.verdict !== "go") parts.push(el("p", {}, "What to try:"), el("ul", {}, HELP.map(([what, why]) => el("li", {}, el("strong", {}, what), why))));

@@ -42,7 +42,7 @@
   }
 
   function table(headings, rows) {
-    return el("table", {}, el("thead", {}, el("tr", {}, headings.map((h) => el("th", { scope: "col" }, h)))),
+    return el("table", {}, sdlab.head(headings),
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, cell === null ? "" : String(cell)))))));
   }
 

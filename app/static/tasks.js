@@ -50,7 +50,7 @@
   function problemTable(problems, most) {
     const shown = problems.slice(0, most);
     return el("table", { class: "sd-problems-table" },
-      el("thead", {}, el("tr", {}, ["Row", "Field", "What is wrong", "What to do"].map((h) => el("th", { scope: "col" }, h)))),
+      sdlab.head(["Row", "Field", "What is wrong", "What to do"]),
       el("tbody", {}, shown.map((p) => el("tr", {}, [p.row === null ? "file" : p.row, p.field, p.problem, p.remedy].map((cell) => el("td", {}, String(cell)))))));
   }
 
@@ -134,7 +134,7 @@
       el("h3", {}, "This file " + what + ": " + many(value.rows.training, "training row") + ", " + value.rows.held_out.toLocaleString("en") + " held out"),
       mappingLine(value.mapping), reportParts(value.report, value.name),
       el("h3", {}, "The first rows as they are read"),
-      el("table", {}, el("thead", {}, el("tr", {}, ["Row", "Prompt", "Demonstration"].map((h) => el("th", { scope: "col" }, h)))),
+      el("table", {}, sdlab.head(["Row", "Prompt", "Demonstration"]),
         el("tbody", {}, value.examples.map((e) => el("tr", {}, el("td", { class: "sd-number" }, e.row),
           el("td", {}, e.turns.map((t) => el("div", { class: "sd-turn" }, e.turns.length > 1 ? el("small", {}, t.role + ": ") : "", t.content))), el("td", { class: "sd-turn" }, e.demonstration)))))));
   };
@@ -154,7 +154,7 @@
           el("li", {}, "100 to 300 training rows teach a small skill: one format, one kind of answer."),
           el("li", {}, "Hold out at least 30 rows, else the score says little; about 100 to know it within 10 points.")),
         el("p", {}, "Why: a score on held-out rows is a share of right answers, and chance alone moves it. Half of the width of its 95 % interval (Wilson's, at a score of 50 %, where it is widest):"),
-        el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Held-out rows"), el("th", { scope: "col" }, "95 % interval"))), el("tbody", {}, rows)),
+        el("table", {}, sdlab.head(["Held-out rows", "95 % interval"]), el("tbody", {}, rows)),
         el("p", {}, "With 30 rows, 50 % may mean anything within " + at(30) + " points; with 100, within " + at(100) + ".")));
   };
 })();

@@ -20,11 +20,7 @@
         el("small", {}, run.method), el("small", {}, run.state + " · " + run.steps + (run.steps === 1 ? " traced step" : " traced steps")))));
   }
 
-  function pick(id, label, choices, chosen, onchange) {
-    return el("label", { class: "sd-pick" }, el("small", {}, label),
-      el("select", { id: id, "data-key": id, onchange: (event) => onchange(event.target.value) },
-        Object.entries(choices).map(([value, name]) => el("option", { value: value, selected: value === chosen }, name))));
-  }
+  const pick = (id, label, choices, chosen, onchange) => sdlab.pick(id, label, Object.entries(choices), chosen, onchange);
 
   function stepper(value, go) {
     const at = value.steps.indexOf(value.step), last = value.steps.length - 1;
