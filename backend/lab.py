@@ -148,9 +148,11 @@ class Lab:
         """Queues an ended run again; it goes on from its last checkpoint."""
         return self._document(queue.resume(self.database, self.settings, self._run(run).id))
 
-    def runs(self) -> list[Document]:
-        """All jobs, newest first."""
-        return run_documents(self.database, self.settings.home, Runs(self.database).all())
+    def runs(self, limit: int | None = None) -> list[Document]:
+        """All jobs, newest first; at most ``limit`` of them."""
+        return run_documents(
+            self.database, self.settings.home, Runs(self.database).all(limit=limit)
+        )
 
     def run(self, name: str) -> Document:
         """One job by id, the beginning of one, or a name that only it has. Raises NotFound."""

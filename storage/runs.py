@@ -56,6 +56,11 @@ class Runs:
         with self._database.read() as session:
             return list(session.scalars(statement))
 
+    def count(self) -> int:
+        """How many runs there are."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).select_from(Run)) or 0
+
     def of_versions(self, version_ids: Sequence[str]) -> list[Run]:
         """The jobs that have worked or will work on these task versions, newest first."""
         statement = select(Run).where(Run.task_version_id.in_(version_ids))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import gradio as gr
 
 from app.components.problems import no_problems, problems, problems_view
 from app.components.shell import head, keep_live
-from app.components.view import Query, view
+from app.components.view import QUIET, Query, view
 from app.pages.launch_fields import launch_fields
 from app.pages.launch_form import ANYWAY, FIELDS, Form, field_values
 from app.pages.launch_plan import configure, estimates, plan_document
@@ -18,12 +18,6 @@ from app.pages.launching import check_premise, launch, premise_of
 from app.pages.once import Once
 from backend.lab import Lab
 from backend.methods import PRESETS
-
-_QUIET: Final[dict[str, Any]] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-}
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
@@ -45,13 +39,13 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
     events = _Events(lab, Once())
     shown = [told, plan, command, fields.anyway]
     keep_live(blocks, lab, "launch", header, [title, premise], events.live)
-    filled = blocks.load(events.fill, None, [address, *fields.filled, fields.previous], **_QUIET)
-    filled.then(events.plan, fields.form, shown, **_QUIET)
+    filled = blocks.load(events.fill, None, [address, *fields.filled, fields.previous], **QUIET)
+    filled.then(events.plan, fields.form, shown, **QUIET)
     fields.preset.input(
         events.switch,
         [fields.previous, *fields.form],
         [*fields.switched, fields.previous],
-        **_QUIET,
+        **QUIET,
     )
     gr.on(
         [each.change for each in fields.form],
@@ -59,7 +53,7 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         fields.form,
         shown,
         trigger_mode="always_last",
-        **_QUIET,
+        **QUIET,
     )
     _on_click(go, events.launch, fields.form, [told, fields.anyway])
     _on_click(check, events.check_premise, fields.form, [told])
@@ -69,9 +63,9 @@ def _on_click(
     button: gr.Button, act: Callable[..., Any], inputs: list[Any], told: list[Any]
 ) -> None:
     """Acts once a click: the button cannot be pressed while it works."""
-    off = button.click(lambda: gr.update(interactive=False), None, button, **_QUIET)
+    off = button.click(lambda: gr.update(interactive=False), None, button, **QUIET)
     done = off.then(act, inputs, told, show_progress="hidden", api_visibility="private")
-    done.then(lambda: gr.update(interactive=True), None, button, **_QUIET)
+    done.then(lambda: gr.update(interactive=True), None, button, **QUIET)
 
 
 class _Events:
@@ -136,8 +130,8 @@ class _Events:
 
     def live(self, query: Query) -> list[Any]:
         """Title and premise, from the address."""
-        tasks = self._lab.views.tasks()
-        head_value = {"has_tasks": bool(tasks), "home": str(self._lab.settings.home)}
+        has_tasks = bool(self._lab.views.task_names())
+        head_value = {"has_tasks": has_tasks, "home": str(self._lab.settings.home)}
         return [head_value, premise_of(self._lab, start(self._lab, query)[0])]
 
 

@@ -23,7 +23,7 @@ NO_TASK: Final = " "
 
 def start(lab: Lab, query: Query) -> tuple[RunConfig, str]:
     """The configuration that the page's address means, and what is wrong with the address."""
-    first = next((task["name"] for task in lab.views.tasks()), NO_TASK)
+    first = next(iter(lab.views.task_names()), NO_TASK)
     plain = {
         "task": query.get("task") or first,
         "model": query.get("model") or DEFAULT_MODEL,

@@ -87,7 +87,7 @@ def _contents(lab: Lab, name: str) -> list[Any]:
         gr.update(visible=run["state"] in _CAN_STOP),
         gr.update(visible=run["state"] in _CAN_RESUME),
         _scores(run),
-        _metrics(lab.views.metrics(run["id"])),
+        _metrics(lab.views.metrics(run["id"], list(_CURVES))),
         details,
     ]
 

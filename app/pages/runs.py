@@ -21,12 +21,11 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
 
 
 def _listing(lab: Lab, query: Query) -> dict[str, Any]:
-    found = lab.runs()
-    shown = found[:MOST]
+    shown = lab.runs(MOST)
     losses = lab.views.losses([run["id"] for run in shown if run["kind"] == "train"])
     return {
         "runs": [_line(run, losses.get(run["id"], [])) for run in shown],
-        "left_off": len(found) - len(shown),
+        "left_off": lab.views.count_runs() - len(shown),
         "home": str(lab.settings.home),
     }
 

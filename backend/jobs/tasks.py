@@ -62,16 +62,7 @@ def add_task(database: Database, settings: Settings, new: NewTask) -> Added:
 
     Raises DataError for a bad name or scorer, and ReportedDataError for bad rows.
     """
-    check_names(new.name, new.scorer)
-    loaded = load_demonstrations(
-        new.path,
-        overrides=new.overrides,
-        held_out=new.held_out,
-        seed=new.seed,
-        keep_good=new.keep_good,
-        scorer=new.scorer,
-        max_mib=settings.max_upload_mib,
-    )
+    loaded = load_new_task(settings, new)
     with _kept_uploads(settings, new) as (upload, apart):
         version, is_new = Tasks(database).add_version(
             new.name, _as_version(new, loaded, upload, apart)
@@ -148,6 +139,20 @@ def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
     with new_file(target) as partial, partial.open("w", encoding="utf-8") as handle:
         handle.writelines(to_jsonl(rows))
     return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
+
+
+def load_new_task(settings: Settings, new: NewTask) -> Loaded:
+    """Reads, checks and splits a file; stores nothing. Raises DataError as adding it would."""
+    check_names(new.name, new.scorer)
+    return load_demonstrations(
+        new.path,
+        overrides=new.overrides,
+        held_out=new.held_out,
+        seed=new.seed,
+        keep_good=new.keep_good,
+        scorer=new.scorer,
+        max_mib=settings.max_upload_mib,
+    )
 
 
 def check_names(name: str, scorer: str) -> None:

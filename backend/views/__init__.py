@@ -8,8 +8,8 @@ from pathlib import Path
 from backend.config import Settings
 from backend.data.mapping import parse_overrides
 from backend.jobs.documents import Document
-from backend.jobs.tasks import NewTask
-from backend.views.curves import metric_curves
+from backend.jobs.tasks import NewTask, check_names
+from backend.views.curves import loss_lines, metric_curves
 from backend.views.files import StoredFile, artifact_file
 from backend.views.forgetting import (
     changed_items,
@@ -23,7 +23,6 @@ from backend.views.logs import log_tail
 from backend.views.prompts import Request, prompt_document
 from backend.views.status import lab_status
 from backend.views.tasks import (
-    check_new_names,
     check_upload,
     interval_widths,
     opened_task,
@@ -36,6 +35,7 @@ from backend.views.traces import trace_index, trace_tokens, traced_runs
 from backend.views.workers import worker_document
 from storage.database import Database
 from storage.runs import Runs
+from storage.tasks import Tasks
 
 
 class Views:
@@ -49,6 +49,10 @@ class Views:
         """What the lab is doing: its slots, its queue, and who supervises it."""
         return lab_status(self._database)
 
+    def count_runs(self) -> int:
+        """How many jobs the lab has."""
+        return Runs(self._database).count()
+
     def group(self, group: str) -> list[str]:
         """The ids of the runs that were launched together, oldest first."""
         runs = Runs(self._database).all(group_id=group)
@@ -60,7 +64,7 @@ class Views:
 
     def losses(self, runs: Sequence[str]) -> dict[str, list[float | None]]:
         """The loss of each run, thinned to a line of at most 60 points."""
-        return {run: thin_line(self.metrics(run, ["loss"]).get("loss", [])) for run in runs}
+        return loss_lines(self._database, runs)
 
     def worker(self, run: str) -> Document:
         """How a run's worker is doing: ``beat_age_s``, ``memory_bytes``, ``step_s``."""
@@ -78,6 +82,10 @@ class Views:
         """Every task at its newest version, with the jobs that worked on it."""
         return task_list(self._database)
 
+    def task_names(self) -> list[str]:
+        """The names of all tasks, in the order of :meth:`tasks`."""
+        return [task.name for task in Tasks(self._database).all()]
+
     def task(self, name: str, version: str = "") -> Document:
         """A version with its report, its sisters and its jobs. Raises NotFound."""
         return opened_task(self._database, name, version)
@@ -93,7 +101,7 @@ class Views:
 
     def check_names(self, name: str, scorer: str) -> None:
         """Raises DataError, whose ``where`` is ``name`` or ``scorer``."""
-        check_new_names(name, scorer)
+        check_names(name, scorer)
 
     def check_upload(
         self,
@@ -173,12 +181,3 @@ class Views:
             "found": [*found, *other_changes(document), *other_differences(document, compared)],
             "cautions": cautions(document, compared),
         }
-
-
-def thin_line(points: Sequence[Sequence[float | None]], most: int = 60) -> list[float | None]:
-    """The values of a curve, every n-th of them and the last, at most ``most`` and one."""
-    every = max(1, -(-len(points) // most))
-    thinned = [point[1] for point in points[::every]]
-    if points and (len(points) - 1) % every:
-        thinned.append(points[-1][1])
-    return thinned

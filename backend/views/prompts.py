@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from backend.config import Settings, TeacherConfig
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import ModelError
 from backend.jobs.documents import Document
-from backend.models.on_disk import folder_on_disk
 from backend.text.contexts import student_messages, teacher_messages
 from backend.text.tokenizer import TextTokenizer
 from backend.views.tasks import find_row
+from backend.views.tokenizers import tokenizer_on_disk
 from storage.database import Database
 
 
@@ -49,7 +47,7 @@ def prompt_document(database: Database, settings: Settings, request: Request) ->
     demonstration = Demonstration.model_validate(row.content)
     teacher = TeacherConfig(weights="base", context=request.context)
     turns = student_messages(demonstration), teacher_messages(teacher, demonstration)
-    tokenizer = _tokenizer(request.model, settings)
+    tokenizer = tokenizer_on_disk(request.model, settings)
     student, seen = (_pieces(tokenizer, messages) for messages in turns)
     fixed = len(student) - _last_turn(student, turns[0])
     beyond = beyond_student(student, seen, fixed)
@@ -154,21 +152,6 @@ def _plain_pieces(messages: Sequence[Message]) -> list[Piece]:
         pieces.append(Piece(f"<{turn.role}>", f"{turn.role}:\n", True))
         pieces += [Piece(letter, letter) for letter in f"{turn.content}\n\n"]
     return [*pieces, Piece("<assistant>", "assistant:\n", True)]
-
-
-def _tokenizer(model: str, settings: Settings) -> TextTokenizer | None:
-    folder = folder_on_disk(model, settings.home)
-    path = folder / "tokenizer.json" if folder else None
-    if folder is None or path is None or not path.is_file():
-        return None
-    return _load(folder, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _load(folder: Path, changed: int) -> TextTokenizer:
-    """Read once: a tokenizer of 50,000 tokens takes a fifth of a second."""
-    del changed
-    return TextTokenizer(folder)
 
 
 def _not_here(model: str) -> str:

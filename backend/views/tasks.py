@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from backend.bundled import material_path
 from backend.config import Settings
-from backend.data.load import Loaded, load_demonstrations
+from backend.data.load import Loaded
 from backend.errors import NotFound
 from backend.evaluation.intervals import wilson
 from backend.evaluation.scorers import SCORERS
 from backend.jobs.documents import Document, version_document
-from backend.jobs.tasks import NewTask, StoredTask, check_names, find_task
+from backend.jobs.tasks import NewTask, StoredTask, find_task, load_new_task
 from storage.database import Database
 from storage.models import Run, TaskRow, TaskVersion
 from storage.runs import Runs
@@ -104,16 +104,7 @@ def find_row(database: Database, name: str, number: str, place: int) -> TaskRow:
 
 def check_upload(database: Database, settings: Settings, new: NewTask) -> Document:
     """What adding a file would store; stores nothing. Raises DataError as adding would."""
-    check_names(new.name, new.scorer)
-    loaded = load_demonstrations(
-        new.path,
-        overrides=new.overrides,
-        held_out=new.held_out,
-        seed=new.seed,
-        keep_good=new.keep_good,
-        scorer=new.scorer,
-        max_mib=settings.max_upload_mib,
-    )
+    loaded = load_new_task(settings, new)
     tasks = Tasks(database)
     task = tasks.by_name(new.name)
     versions = tasks.versions(task.id) if task else []
@@ -127,11 +118,6 @@ def check_upload(database: Database, settings: Settings, new: NewTask) -> Docume
         "mapping": loaded.mapping.model_dump(mode="json"),
         "examples": _examples(loaded),
     }
-
-
-def check_new_names(name: str, scorer: str) -> None:
-    """Raises DataError, whose ``where`` is ``name`` or ``scorer``."""
-    check_names(name, scorer)
 
 
 def scorer_names() -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +12,9 @@ import numpy.typing as npt
 from backend.config import Settings
 from backend.errors import ConfigError, ModelError, NotFound
 from backend.jobs.documents import Document
-from backend.models.on_disk import folder_on_disk
 from backend.text.prompt_difference import prompt_difference
 from backend.text.tokenizer import TextTokenizer
+from backend.views.tokenizers import tokenizer_on_disk
 from backend.views.trace_words import most_divergent
 from storage.database import Database
 from storage.models import Run, Trace
@@ -190,15 +188,9 @@ def _prompts(database: Database, run: Run, traces: list[Trace]) -> dict[str, str
 def _tokenizer(run: Run, settings: Settings) -> TextTokenizer | None:
     """None where the model is gone: its traces still have their numbers."""
     try:
-        folder = folder_on_disk(run.model, settings.home)
-        return _read_tokenizer(folder) if folder else None
+        return tokenizer_on_disk(run.model, settings)
     except ModelError:
         return None
-
-
-@lru_cache(maxsize=4)
-def _read_tokenizer(folder: Path) -> TextTokenizer:
-    return TextTokenizer(folder)
 
 
 def _pieces(
