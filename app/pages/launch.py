@@ -39,16 +39,17 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
     events = _Events(lab, Once())
     shown = [told, plan, command, fields.anyway]
     keep_live(blocks, lab, "launch", header, [title, premise], events.live)
-    filled = blocks.load(events.fill, None, [address, *fields.filled, fields.previous], **QUIET)
-    filled.then(events.plan, fields.form, shown, **QUIET)
+    blocks.load(events.fill, None, [address, *fields.filled, fields.previous], **QUIET)
     fields.preset.input(
         events.switch,
         [fields.previous, *fields.form],
         [*fields.switched, fields.previous],
         **QUIET,
     )
+    # One event for all, so that the plan of an older form cannot come after that of a newer one.
+    # The state changes when the form is filled, even where all fields already hold what it fills.
     gr.on(
-        [each.change for each in fields.form],
+        [each.change for each in (fields.previous, *fields.form)],
         events.plan,
         fields.form,
         shown,
