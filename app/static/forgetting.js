@@ -7,7 +7,7 @@
   // Several charts, each of which keeps its zoom; a chart view draws each.
   sdlab.views.charts = function (place, value) {
     const known = new Map([...place.children].map((child) => [child.dataset.key, child]));
-    const panels = value.charts.map((each) => known.get(each.key) || el("div", { class: "sd-panel", "data-key": each.key }));
+    const panels = value.charts.map((each) => known.get(each.key) || el("div", { class: "sd-chart-panel", "data-key": each.key }));
     if (panels.length !== place.children.length || panels.some((panel, i) => panel !== place.children[i])) place.replaceChildren(...panels);
     value.charts.forEach((each, i) => sdlab.views.chart(panels[i], each));
   };
@@ -78,7 +78,7 @@
       sdlab.head(heads),
       el("tbody", {}, value.changes.map((each) => el("tr", {},
         el("td", {}, dot(value.colours[each.run]), el("a", { href: sdlab.link("run", { id: each.run }) }, value.names[each.run])), el("td", {}, each.probe),
-        change(each).map((cell) => el("td", { class: "sd-number" }, cell)))))),
+        change(each).map((cell) => el("td", { class: "sd-figures" }, cell)))))),
       el("p", {}, el("small", {}, "Change in points of 100 (nats for distances), on the items asked both times. Bold: its interval lies on one side of zero.")));
   };
 

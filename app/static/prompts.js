@@ -25,7 +25,7 @@
     const context = el("select", { id: "task-context", "data-key": "context", onchange: (e) => ask({ context: e.target.value }) },
       value.contexts.map((name) => el("option", { value: name, selected: name === value.context }, name)));
     const model = el("input", { id: "task-model", "data-key": "model", list: "task-models", value: value.model, spellcheck: "false", onchange: (e) => ask({ model: e.target.value.trim() }) });
-    const bar = el("div", { class: "sd-bar" },
+    const bar = el("div", { class: "sd-tools" },
       el("label", {}, "The teacher sees the demonstration as ", context), el("label", {}, "Model ", model),
       el("datalist", { id: "task-models" }, value.models.map((name) => el("option", { value: name }))),
       el("button", { type: "button", class: "sd-quiet", "data-key": "close-row", onclick: () => ask({ row: "" }) }, "Close row"));

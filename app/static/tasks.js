@@ -107,7 +107,7 @@
     const pick = el("select", { "aria-label": "Which rows", "data-key": "rows-part", id: "task-part", onchange: (e) => ask({ part: e.target.value, page: "", row: "" }) },
       [["", "all rows"], ["training", "training rows"], ["held_out", "held-out rows"]].map(([part, name]) => el("option", { value: part, selected: part === value.part }, name)));
     const step = (to, name) => el("button", { type: "button", class: "sd-quiet", "data-key": "page-" + name, disabled: to < 1 || to > value.pages, onclick: () => ask({ page: to, row: "" }) }, name);
-    const bar = el("div", { class: "sd-bar" }, el("h3", {}, "Rows"), pick,
+    const bar = el("div", { class: "sd-tools" }, el("h3", {}, "Rows"), pick,
       el("span", { class: "sd-pages" }, step(value.page - 1, "Previous"), " page " + value.page + " of " + value.pages + ", " + many(value.count, "row") + " ", step(value.page + 1, "Next")));
     const open = value.opened ? value.opened.place : null;
     let panel = value.opened ? sdlab.promptPanel(value.opened, ask) : null;
