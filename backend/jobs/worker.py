@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib
 import logging
 import os
@@ -52,6 +53,7 @@ def main(
     settings = settings or Settings(home=options.home)
     if not inline:
         _log_to_stderr()
+        _tell_stacks()
     database = open_database(settings.database)
     try:
         if (state := schema_state(database)) != "current":
@@ -218,6 +220,13 @@ def _log_to_stderr() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.captureWarnings(True)
+
+
+def _tell_stacks() -> None:
+    """A crash within native code, or a SIGUSR1, writes all threads' stacks into the log."""
+    faulthandler.enable()
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1)
 
 
 if __name__ == "__main__":

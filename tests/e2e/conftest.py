@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -110,14 +110,43 @@ def server(bundled_models: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     server.start()
     yield server
     server.end(signal.SIGTERM)
+    end_workers(home)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test tells what the server and the workers were doing."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("server")
+    if report.failed and isinstance(server, LiveServer):
+        for process in workers(server.home):
+            process.send_signal(signal.SIGUSR1)
+        time.sleep(1.0)
+        logs = [server.log, *sorted(server.home.glob("runs/*/worker.log"), key=os.path.getmtime)]
+        for log in (logs[0], *logs[1:][-3:]):
+            report.sections.append((str(log), log.read_text("utf-8")[-6000:]))
+        runs = Command(server.home)("runs").out
+        report.sections.append(("runs", runs[-6000:]))
+    return report
+
+
+def workers(home: Path) -> list[psutil.Process]:
+    """The living workers of a lab."""
+    found = psutil.process_iter(["cmdline"])
+    return [
+        process
+        for process in found
+        if {str(home), "backend.jobs.worker"} <= set(process.info["cmdline"] or [])
+    ]
 
 
 def end_workers(home: Path) -> None:
     """Workers outlive their server; those of a test must not."""
-    for process in psutil.process_iter(["cmdline"]):
-        if str(home) in (process.info["cmdline"] or []):
-            process.kill()
-            process.wait(timeout=30)
+    for process in workers(home):
+        process.kill()
+        process.wait(timeout=30)
 
 
 @pytest.fixture

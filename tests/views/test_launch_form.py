@@ -109,8 +109,14 @@ def test_the_terminal_does_the_same_as_the_page(
     ],
 )
 def test_a_mistake_stands_beside_its_field(
-    lab: Lab, config: RunConfig, changed: dict[str, Any], field: str, found: str
+    lab: Lab,
+    config: RunConfig,
+    changed: dict[str, Any],
+    field: str,
+    found: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir("/usr/share")  # from where ../../etc is a folder
     configs, mistakes = configure(lab, form(config, **changed))
     assert configs == []
     assert list(mistakes) == [field]
