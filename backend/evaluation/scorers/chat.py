@@ -10,7 +10,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -128,15 +129,10 @@ class ChatServer:
         try:
             connection.sock = self._connect(place)
             # A server that sends a byte now and then would never run into the socket's own limit.
-            late = threading.Timer(self.timeout_s, _hang_up, [connection.sock])
-            late.daemon = True
-            late.start()
-            try:
+            with _deadline(connection.sock, self.timeout_s):
                 connection.request("POST", place.path, body, headers)
-                answer = connection.getresponse()
-                content = answer.read(REPLY_BYTES + 1)
-            finally:
-                late.cancel()
+                with connection.getresponse() as answer:
+                    content = answer.read(REPLY_BYTES + 1)
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = self._without_key(f"{type(error).__name__}: {error}"[:300])
             raise Unanswered(f"the judge could not be asked ({reason})") from error
@@ -186,12 +182,27 @@ def _is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
-def _hang_up(connection: socket.socket) -> None:
+@contextmanager
+def _deadline(connection: socket.socket, timeout_s: float) -> Iterator[None]:
+    """Hangs up when the time is over. Raises TimeoutError at the end if it came to that."""
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        with suppress(OSError):
+            # Of a TLS socket too: its own shutdown would not tell the reader.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = threading.Timer(timeout_s, hang_up)
+    timer.daemon = True
+    timer.start()
     try:
-        # Of a TLS socket too: its own shutdown would not tell the reader.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-    except OSError:
-        return
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+    if late.is_set():
+        raise TimeoutError(f"it took more than {timeout_s:g} s")
 
 
 def _seconds(text: str | None) -> float:

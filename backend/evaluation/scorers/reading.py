@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from backend.data.formats.strict_json import JsonError, StrictDecoder, parse
 
-_FENCE: Final = re.compile(r"```[ \t]*(\w*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_WORD: Final = re.compile(r"[\w+-]{1,20}")
+_BLOCKS: Final = 20
 # Places at which a value is looked for before the text counts as holding none.
 _STARTS: Final = 60
 _OPENING: Final = re.compile(r"[{\[]")
@@ -19,9 +20,12 @@ _LONGEST_INSIDE: Final = 200_000
 
 
 def fenced_blocks(text: str) -> Iterator[tuple[str, str]]:
-    """The language and the content of each block between ``` in a text."""
-    for found in _FENCE.finditer(text):
-        yield found[1].lower(), found[2]
+    """The language and the content of each block between ``` in a text, the last also unended."""
+    for block in text.split("```", 2 * _BLOCKS)[1 : 2 * _BLOCKS : 2]:
+        head, _, rest = block.partition("\n")
+        language = head.strip().lower()
+        is_named = bool(rest) and (not language or _WORD.fullmatch(language) is not None)
+        yield (language, rest) if is_named else ("", block)
 
 
 def find_json(text: str) -> Any:
