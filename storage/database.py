@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -68,11 +69,14 @@ class Database:
 def open_database(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
     """The database at a SQLAlchemy URL; SQLite files need an existing folder (see migrate).
 
-    On SQLite a transaction waits so long for the write lock before it fails.
+    On SQLite a transaction waits so long for the write lock before it fails. Raises ImportError
+    where the driver of a server's database is missing.
     """
-    parsed = make_url(url)
+    parsed = make_url(re.sub("^postgres:", "postgresql:", url))
     if parsed.get_backend_name() != "sqlite":
-        return Database(url, create_engine(url, pool_pre_ping=True))
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return Database(url, create_engine(parsed, pool_pre_ping=True))
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError(f"{url}: a lab's SQLite database is a file, not memory")
     engine = create_engine(url, connect_args={"timeout": busy_timeout_ms / 1000})

@@ -29,6 +29,9 @@ from storage.supervisors import Supervisors
 log = logging.getLogger("sdlab.supervisor")
 
 SLOTS: Final = ("cpu:0",)
+# The owners in this process that are not closed. One that failed may have left its row behind,
+# and its process, which is this one, lives on.
+_OPEN: Final[set[str]] = set()
 _SIGKILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -83,6 +86,7 @@ class Supervisor:
                 where=f"lab {self._settings.home}",
                 remedy="use that one, or stop it first",
             )
+        _OPEN.add(self._owner)
         self._claims.ensure_slots(self._slots)
 
     def close(self) -> None:
@@ -94,6 +98,7 @@ class Supervisor:
                 child.returncode = 0
         self._watches.clear()
         self._leaving.clear()
+        _OPEN.discard(self._owner)
         self._lock.release(self._owner)
 
     def tick(self) -> None:
@@ -227,6 +232,8 @@ class Supervisor:
             self._claims.launched(claim, process_of(watch.child.pid), log_path.as_posix())
 
     def _lives(self, holder: SupervisorLock) -> bool:
+        if _process_of(holder) == this_process():
+            return holder.owner in _OPEN
         return lives(holder, self._settings.lease_s)
 
     def _let_go(self, claim: Claim) -> None:
@@ -239,7 +246,7 @@ def _claim_of(run: Run) -> Claim:
     return Claim(run.id, run.owner or "", run.attempt)
 
 
-def _process_of(run: Run) -> Process | None:
+def _process_of(run: Run | SupervisorLock) -> Process | None:
     if run.pid is None or run.pid_created is None or run.boot_id is None or run.host is None:
         return None
     return Process(run.pid, run.pid_created, run.boot_id, run.host)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from storage.database import (
@@ -23,9 +24,9 @@ from storage.runs import Runs
 from storage.tasks import Tasks
 
 
-def _set_revision(file, revision):
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+def _set_revision(database, revision):
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
 
 
 def test_migrating_makes_folder_and_schema_and_can_be_repeated(tmp_path):
@@ -48,8 +49,9 @@ def test_the_migrations_make_exactly_the_tables_of_the_models(database):
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_every_connection_has_the_pragmas(database):
-    with database.engine.connect() as one, database.engine.connect() as two:
+def test_every_connection_has_the_pragmas(sqlite_database):
+    engine = sqlite_database.engine
+    with engine.connect() as one, engine.connect() as two:
         for connection in (one, two):
             found = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -69,7 +71,7 @@ def test_foreign_keys_hold_after_a_migration(database):
 
 
 def test_a_schema_from_the_future_is_refused_untouched(database):
-    _set_revision(database.file, "9999")
+    _set_revision(database, "9999")
 
     assert schema_state(database) == "newer"
     with pytest.raises(UnknownSchemaError, match=r"9999.*install the version that wrote it"):
@@ -77,7 +79,8 @@ def test_a_schema_from_the_future_is_refused_untouched(database):
     assert schema_state(database) == "newer"
 
 
-def test_an_older_schema_is_copied_before_it_is_changed(database, tmp_path):
+def test_an_older_schema_is_copied_before_it_is_changed(sqlite_database, tmp_path):
+    database = sqlite_database
     Tasks(database)
     with database.write() as session:
         session.add(Task(name="old"))
