@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import gradio as gr
@@ -19,6 +20,8 @@ MOST_RUNS: Final = 12
 _REMEMBERED: Final = 8
 
 Document = dict[str, Any]
+# Ids of the runs that have styles, probes to show, and the prior probe; both charts.
+Charts = Callable[[tuple[str, ...], tuple[str, ...], str], tuple[Document, Document]]
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
@@ -38,6 +41,17 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         del version
         return _find(lab, runs)
 
+    # Twelve runs' figures take plotly longer than all else together.
+    @lru_cache(maxsize=_REMEMBERED)
+    def charts(
+        runs: tuple[str, ...],
+        version: str,
+        styled: tuple[str, ...],
+        shown: tuple[str, ...],
+        prior: str,
+    ) -> tuple[Document, Document]:
+        return _charts(found(runs, version), styled, shown, prior)
+
     def read(query: Query) -> list[Any]:
         scored = lab.views.scored_runs()
         chosen, missing = _chosen(scored, query)
@@ -51,8 +65,9 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
                 none,
                 none,
             ]
-        document = found(chosen, lab.views.scores_version(chosen))
-        return _values(scored, document, query, missing)
+        version = lab.views.scores_version(chosen)
+        draw = partial(charts, chosen, version)
+        return _values(scored, found(chosen, version), query, missing, draw)
 
     keep_live(blocks, lab, "forgetting", header, [choice, words, gain, scores, table, items], read)
 
@@ -97,11 +112,21 @@ def _compared(lab: Lab, document: Document) -> tuple[list[str], Document | None]
         return [str(error)], None
 
 
-def _values(scored: list[Document], document: Document, query: Query, missing: str) -> list[Any]:
+def _charts(
+    document: Document, styled: Sequence[str], shown: Sequence[str], prior: str
+) -> tuple[Document, Document]:
+    styles = run_styles(styled)
+    return gain_chart(document, styles, prior), probe_charts(document, styles, shown)
+
+
+def _values(
+    scored: list[Document], document: Document, query: Query, missing: str, draw: Charts
+) -> list[Any]:
     tasks = {run["task"] for run in document["runs"]}
     chosen = [run["id"] for run in document["runs"]]
     candidates = [run for run in scored if run["task"] in tasks]
-    styles = run_styles([run["id"] for run in candidates])
+    styled = tuple(run["id"] for run in candidates)
+    styles = run_styles(styled)
     wanted = set(query.get("probes", "").split(","))
     every = [probe["name"] for probe in document["probes"]]
     shown = [name for name in every if name in wanted] or every
@@ -109,6 +134,7 @@ def _values(scored: list[Document], document: Document, query: Query, missing: s
     prior = query.get("prior", "")
     prior = prior if prior in priors else next(iter(priors), "")
     names = {run["id"]: run["name"] for run in document["runs"]}
+    gain, curves = draw(styled, tuple(shown), prior)
     choice = {
         "tasks": sorted({run["task"] for run in scored}),
         "task": document["runs"][0]["task"],
@@ -125,8 +151,8 @@ def _values(scored: list[Document], document: Document, query: Query, missing: s
     return [
         choice,
         document["words"],
-        gain_chart(document, styles, prior),
-        probe_charts(document, styles, shown),
+        gain,
+        curves,
         {"names": names, "colours": _colours(styles), "changes": changes},
         {"names": names, "colours": _colours(styles), "items": document["items"]},
     ]
