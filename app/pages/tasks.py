@@ -62,7 +62,8 @@ def _upload_form(blocks: gr.Blocks, lab: Lab) -> None:
                     lab.views.scorers(),
                     value="exact",
                     label="Scorer",
-                    info="How an answer is judged: the exact text, normalised, or all parts in it.",
+                    info="How an answer is judged; parameters may follow, as in regex:PATTERN.",
+                    allow_custom_value=True,
                     elem_id=SCORER,
                 )
                 held_out = gr.Textbox(
