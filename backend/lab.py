@@ -10,6 +10,8 @@ from typing import Any
 
 from backend.config import RunConfig, Settings
 from backend.data.mapping import parse_overrides
+from backend.data.progress import Progress
+from backend.data.progress import tell_nobody as tell_no_progress
 from backend.data.split import parse_held_out
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
@@ -77,16 +79,18 @@ class Lab:
         held_out: str = "0.2",
         seed: int = 0,
         keep_good: bool = False,
+        progress: Progress = tell_no_progress,
     ) -> Document:
         """Stores a file of demonstrations as a version of a task, all or nothing.
 
         ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
-        rows or a file. Raises DataError, with a report where rows are faulty.
+        rows or a file. Raises DataError, with a report where rows are faulty, and whatever
+        ``progress`` raises, which may so cancel it.
         """
         new = NewTask(
             name, path, parse_overrides(columns), scorer, parse_held_out(held_out), seed, keep_good
         )
-        added = add_task(self.database, self.settings, new)
+        added = add_task(self.database, self.settings, new, progress)
         document = version_document(added.stored)
         return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}
 

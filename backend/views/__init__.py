@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.config import Settings
 from backend.data.mapping import parse_overrides
+from backend.data.progress import Progress, tell_nobody
 from backend.jobs.documents import Document
 from backend.jobs.tasks import NewTask, check_names
 from backend.views.curves import loss_lines, metric_curves
@@ -112,11 +113,12 @@ class Views:
         scorer: str = "exact",
         held_out: float | int = 0.2,
         keep_good: bool = False,
+        progress: Progress = tell_nobody,
     ) -> Document:
-        """What ``lab.add_task`` would store; stores nothing. Raises DataError as it would."""
+        """What ``lab.add_task`` would store; stores nothing. Raises as that would."""
         mapping = parse_overrides(columns)
         new = NewTask(name, path, mapping, scorer, held_out, keep_good=keep_good)
-        return check_upload(self._database, self._settings, new)
+        return check_upload(self._database, self._settings, new, progress)
 
     def scorers(self) -> list[str]:
         """The scorers that a task can have."""
