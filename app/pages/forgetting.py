@@ -11,6 +11,7 @@ from app.components.shell import head, keep_live
 from app.components.view import Query, view
 from app.forgetting_charts import gain_chart, probe_charts
 from app.forgetting_plots import Style, run_styles
+from app.pages.sequence import KEY, sequence_reader
 from app.plots import no_chart
 from backend.errors import SdlabError
 from backend.lab import Lab
@@ -22,8 +23,13 @@ Document = dict[str, Any]
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
-    """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address."""
+    """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address.
+
+    Or ``sequence`` does: then it shows that one alone.
+    """
     header = head("forgetting")
+    view("forgetting-head", "forget-head", {"shown": True})
+    sequence = view("sequence", "forget-sequence")
     choice = view("forgetting", "forget-choice")
     with gr.Row(elem_id="forget-first"):
         gain = view("chart", "forget-gain", min_width=320)
@@ -38,23 +44,28 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         del version
         return _find(lab, runs)
 
-    def read(query: Query) -> list[Any]:
+    def read_runs(query: Query) -> list[Any]:
         scored = lab.views.scored_runs()
         chosen, missing = _chosen(scored, query)
         if not chosen:
-            none = {"none": True}
-            return [
-                {"empty": True, "missing": missing},
-                none,
-                no_chart(""),
-                {"charts": []},
-                none,
-                none,
-            ]
+            return _nothing({"empty": True, "missing": missing})
         document = found(chosen, lab.views.scores_version(chosen))
         return _values(scored, document, query, missing)
 
-    keep_live(blocks, lab, "forgetting", header, [choice, words, gain, scores, table, items], read)
+    read_sequence = sequence_reader(lab)
+
+    def read(query: Query) -> list[Any]:
+        of_runs = _nothing({"apart": True}) if query.get(KEY) else read_runs(query)
+        return [read_sequence(query), *of_runs]
+
+    shown = [sequence, choice, words, gain, scores, table, items]
+    keep_live(blocks, lab, "forgetting", header, shown, read)
+
+
+def _nothing(choice: Document) -> list[Any]:
+    """The values of all views of runs but the first while none is shown."""
+    none = {"none": True}
+    return [choice, none, no_chart(""), {"charts": []}, none, none]
 
 
 def _chosen(scored: list[Document], query: Query) -> tuple[tuple[str, ...], str]:

@@ -84,7 +84,7 @@ def sequence_document(database: Database, home: Path, sequence: TaskSequence) ->
     return {
         "id": sequence.id,
         "name": plan["name"],
-        "state": _state([run.state for run in ordered]),
+        "state": state_of_all([run.state for run in ordered]),
         "tasks": plan["tasks"],
         "created_at": sequence.created_at.isoformat(),
         "config": plan["config"],
@@ -98,25 +98,40 @@ def sequence_document(database: Database, home: Path, sequence: TaskSequence) ->
 def _arm_document(
     arm: Mapping[str, Any], stages: Sequence[Document], tasks: Sequence[str]
 ) -> Document:
-    base = _scores(stages[0], 0, tasks)
-    matrix = [_scores(stage, stage["progress"]["total"], tasks) for stage in stages]
-    is_whole = all(score is not None for row in (base, *matrix) for score in row)
-    numbers = asdict(summarise(matrix, base)) if is_whole else _NOTHING
+    base, *matrix = [
+        [cell and cell["score"] for cell in row] for row in measured_cells(stages, tasks)
+    ]
     shown = {key: arm[key] for key in ("name", "method", "seed")}
+    numbers = arm_numbers(base, matrix)
     return {**shown, "stages": stages, "matrix": {"b": base, "R": matrix}, **numbers}
 
 
-def _scores(stage: Document, step: int, tasks: Sequence[str]) -> list[Any]:
-    """The score of each task after ``step`` steps of a stage; None where it is not measured yet."""
-    found = {
-        each["probe"]: each["score"]
+def measured_cells(stages: Sequence[Document], tasks: Sequence[str]) -> list[list[Document | None]]:
+    """EVALUATION of each task before the first stage and after each; None if not measured yet.
+
+    ``stages`` are runs with their ``evaluations`` and ``progress``.
+    """
+    points = [(stages[0], 0), *((stage, stage["progress"]["total"]) for stage in stages)]
+    return [[_cell(stage, step, task) for task in tasks] for stage, step in points]
+
+
+def _cell(stage: Document, step: int, task: str) -> Document | None:
+    found = (
+        each
         for each in stage["evaluations"]
-        if each["step"] == step and not each["subset"]
-    }
-    return [found.get(task_probe(task)) for task in tasks]
+        if (each["probe"], each["step"], each["subset"]) == (task_probe(task), step, False)
+    )
+    return next(found, None)
 
 
-def _state(states: Sequence[str]) -> str:
+def arm_numbers(base: Sequence[Any], matrix: Sequence[Sequence[Any]]) -> dict[str, float | None]:
+    """``acc``, ``bwt``, ``fwt`` and ``forgetting``; None until every score is there."""
+    if any(score is None for row in (base, *matrix) for score in row):
+        return dict(_NOTHING)
+    return asdict(summarise(matrix, base))
+
+
+def state_of_all(states: Sequence[str]) -> str:
     """One word for all: what failed first, then what goes on."""
     for state in ("failed", "lost", "cancelled"):
         if state in states:

@@ -22,6 +22,8 @@ from backend.views.forgetting_words import cautions, other_changes, other_differ
 from backend.views.launching import known_models, newest_premise
 from backend.views.logs import log_tail
 from backend.views.prompts import Request, prompt_document
+from backend.views.sequence_words import sequence_words
+from backend.views.sequences import sequence_list, sequence_view
 from backend.views.status import lab_status
 from backend.views.tasks import (
     check_upload,
@@ -158,6 +160,18 @@ class Views:
     def trace_tokens(self, trace: str) -> Document:
         """One trace, token by token, as parallel arrays. Raises NotFound."""
         return trace_tokens(self._database, self._settings, trace)
+
+    def sequences(self) -> list[Document]:
+        """The newest sequences of tasks, newest first."""
+        return sequence_list(self._database)
+
+    def sequence(self, name: str) -> Document:
+        """A sequence with each arm's matrix, by id or its beginning. Raises NotFound."""
+        return sequence_view(self._database, name)
+
+    def sequence_words(self, sequence: Document) -> Document:
+        """What :meth:`sequence` found and cannot tell, in sentences."""
+        return sequence_words(self._database, sequence)
 
     def scored_runs(self) -> list[Document]:
         """The training runs that have scores, oldest first."""
