@@ -32,7 +32,12 @@ from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.queue import find_run
 from backend.jobs.replays import replay_run
-from backend.jobs.sequences import find_sequence, sequence_document, start_sequence
+from backend.jobs.sequences import (
+    estimate_sequence,
+    find_sequence,
+    sequence_document,
+    start_sequence,
+)
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
 from backend.jobs.trace_documents import trace_documents
@@ -173,6 +178,10 @@ class Lab:
     def findings(self, names: Sequence[str]) -> list[str]:
         """What runs on one task gained and lost, the last against the others, in sentences."""
         return findings(self.database, [self._run(name) for name in names])
+
+    def estimate_sequence(self, document: Mapping[str, Any], *, forced: bool = False) -> list[str]:
+        """What each arm of a sequence and all of them take here, in words. Raises as estimate."""
+        return estimate_sequence(self.database, self.settings, document, forced=forced)
 
     def start_sequence(self, document: Mapping[str, Any], *, forced: bool = False) -> str:
         """Queues tasks to be learned one after the other, by each arm; the sequence's id.
