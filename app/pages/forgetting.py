@@ -12,6 +12,7 @@ from app.components.shell import head, keep_live
 from app.components.view import Query, view
 from app.forgetting_charts import gain_chart, probe_charts
 from app.forgetting_plots import Style, run_styles
+from app.pages.sequence import KEY, sequence_reader
 from app.plots import no_chart
 from backend.errors import SdlabError
 from backend.lab import Lab
@@ -25,8 +26,13 @@ Charts = Callable[[tuple[str, ...], tuple[str, ...], str], tuple[Document, Docum
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
-    """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address."""
+    """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address.
+
+    Or ``sequence`` does: then it shows that one alone.
+    """
     header = head("forgetting")
+    view("forgetting-head", "forget-head", {"shown": True})
+    sequence = view("sequence", "forget-sequence")
     choice = view("forgetting", "forget-choice")
     with gr.Row(elem_id="forget-first"):
         gain = view("chart", "forget-gain", min_width=320)
@@ -52,24 +58,29 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
     ) -> tuple[Document, Document]:
         return _charts(found(runs, version), styled, shown, prior)
 
-    def read(query: Query) -> list[Any]:
+    def read_runs(query: Query) -> list[Any]:
         scored = lab.views.scored_runs()
         chosen, missing = _chosen(scored, query)
         if not chosen:
-            none = {"none": True}
-            return [
-                {"empty": True, "missing": missing},
-                none,
-                no_chart(""),
-                {"charts": []},
-                none,
-                none,
-            ]
+            return _nothing({"empty": True, "missing": missing})
         version = lab.views.scores_version(chosen)
         draw = partial(charts, chosen, version)
         return _values(scored, found(chosen, version), query, missing, draw)
 
-    keep_live(blocks, lab, "forgetting", header, [choice, words, gain, scores, table, items], read)
+    read_sequence = sequence_reader(lab)
+
+    def read(query: Query) -> list[Any]:
+        of_runs = _nothing({"apart": True}) if query.get(KEY) else read_runs(query)
+        return [read_sequence(query), *of_runs]
+
+    shown = [sequence, choice, words, gain, scores, table, items]
+    keep_live(blocks, lab, "forgetting", header, shown, read)
+
+
+def _nothing(choice: Document) -> list[Any]:
+    """The values of all views of runs but the first while none is shown."""
+    none = {"none": True}
+    return [choice, none, no_chart(""), {"charts": []}, none, none]
 
 
 def _chosen(scored: list[Document], query: Query) -> tuple[tuple[str, ...], str]:

@@ -37,7 +37,7 @@ def estimate_run(
     Raises ModelError or ConfigError for a run that cannot work here.
     """
     stored = find_task(database, config.task)
-    rows = demonstrations(database, stored.version.id, "training")[:SAMPLED_ROWS]
+    rows = demonstrations(database, stored.version.id, "training", SAMPLED_ROWS)
     lengths = _lengths(config, settings, rows)
     scoring = planned_scoring(
         config, expand(config.evaluate.probes), stored.version.held_out, lengths

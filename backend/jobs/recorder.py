@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.config import Settings, TracesConfig
 from backend.errors import Replaced
-from backend.jobs.closing import PHASE, FirstEvaluation, first_evaluation
+from backend.jobs.closing import PHASE, first_scores
 from backend.jobs.verdicts import failure_details, keep_verdicts
 from backend.training.recorder import Evaluation, Item, TokenTrace, Trace
 from storage import models
@@ -68,9 +68,7 @@ class StoredRecorder:
         self._flushed_at = clock()
         self._polled_at = -POLL_S
         self._positions: Counter[tuple[int, str]] = Counter()
-        # What an earlier attempt measured; FirstEvaluation adds what this one does.
-        self._closing_s = first_evaluation(database, run_id)
-        self._first = FirstEvaluation()
+        self._first = first_scores(database, run_id)
         self._told_full = any(event.kind == TRACES_FULL for event in Runs(database).events(run_id))
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -82,7 +80,7 @@ class StoredRecorder:
     def progress(self, step: int, total: int, eta_s: float | None, phase: str) -> None:
         new_phase, self._phase = phase != self._phase, phase
         if eta_s is not None and phase == TRAINING:
-            eta_s += max(self._closing_s, self._first.took_s)
+            eta_s += self._first.took_s
         self._progress = {"step": step, "total_steps": total, "eta_s": eta_s, "phase": phase}
         if new_phase:
             # In the history too: who looks now and then would miss a phase that is short.
@@ -114,6 +112,9 @@ class StoredRecorder:
 
     def evaluation(self, step: int, evaluation: Evaluation, *, subset: bool = False) -> None:
         kept = keep_verdicts(self._home, self._claim.run_id, step, evaluation, subset=subset)
+        details = failure_details(evaluation, kept)
+        if step == 0 and not subset:
+            details = self._first.scored(self._clock(), details)
         row = models.Evaluation(
             run_id=self._claim.run_id,
             step=step,
@@ -125,7 +126,7 @@ class StoredRecorder:
             low=float(evaluation.low),
             high=float(evaluation.high),
             fingerprint=evaluation.fingerprint,
-            details=failure_details(evaluation, kept),
+            details=details,
         )
         items = [
             models.EvaluationItem(
@@ -142,15 +143,12 @@ class StoredRecorder:
             put_evaluation(session, row, items)
             if kept is not None:
                 put_artifact(session, kept)
-        self._first.scored(self._clock(), step)
 
     def known_evaluation(self, fingerprint: str) -> Evaluation | None:
         known = Evaluations(self._database).known(fingerprint)
         if known is None:
             return None
         row, items = known
-        # The base's scores cost nothing now; the trained model's will take what they took once.
-        self._closing_s = max(self._closing_s, first_evaluation(self._database, row.run_id))
         return Evaluation(
             probe=row.probe,
             metric=row.metric,
