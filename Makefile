@@ -2,7 +2,7 @@
 #
 #   PYTHON=/path/to/python3.11   the Python to make .venv with
 #   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
-#   ARGS="--quick"               handed to sdlab by `make demo` and `make serve`
+#   ARGS="--quick"               handed to sdlab by `make demo` and `make serve`, and to `make soak`
 
 PY := .venv/bin/python
 
@@ -12,7 +12,7 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test check clean
+.PHONY: help setup setup-dev demo serve test soak check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ test: setup-dev ## set up, then lint, types and all tests; a skipped test fails 
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips
+
+soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 4 --seed 1"
+	PYTHONPATH=.:tests/jobs $(PY) tests/jobs/soak.py $(ARGS)
 
 check: ## known vulnerabilities of what is pinned, and all licences
 	@sh scripts/setup.sh check

@@ -71,8 +71,8 @@ class Database:
 def open_database(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
     """The database at a SQLAlchemy URL; SQLite files need an existing folder (see migrate).
 
-    On SQLite a transaction waits so long for the write lock before it fails. Raises ImportError
-    where the driver of a server's database is missing.
+    On SQLite a transaction waits so long for the write lock before it fails, or as many seconds as
+    the URL's ``timeout`` says. Raises ImportError where a server's database lacks its driver.
     """
     parsed = make_url(re.sub("^postgres:", "postgresql:", url))
     if parsed.get_backend_name() != "sqlite":
@@ -81,7 +81,8 @@ def open_database(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
         return Database(url, create_engine(parsed, pool_pre_ping=True))
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError(f"{url}: a lab's SQLite database is a file, not memory")
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_ms / 1000})
+    timeout_s = float(str(parsed.query.get("timeout", busy_timeout_ms / 1000)))
+    engine = create_engine(url, connect_args={"timeout": timeout_s})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return Database(url, engine)

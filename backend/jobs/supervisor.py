@@ -74,7 +74,15 @@ class Supervisor:
 
     def acquire(self, address: str) -> None:
         """Becomes the lab's supervisor, found at ``address``. Raises StateError if one lives."""
-        holder = self._lock.acquire(self._owner, this_process(), address, self._lives)
+        known = self._lock.holder()
+        # Not within the transaction: a holder that is watched must be able to beat.
+        dead = known if known is not None and not self._lives(known) else None
+        holder = self._lock.acquire(
+            self._owner,
+            this_process(),
+            address,
+            lambda lock: dead is None or (lock.owner, lock.beat_seq) != (dead.owner, dead.beat_seq),
+        )
         if holder is not None:
             raise StateError(
                 f"the lab already has a supervisor: process {holder.pid} on {holder.host} "
@@ -247,7 +255,7 @@ class Supervisor:
     def _lives(self, holder: SupervisorLock) -> bool:
         if process_of_row(holder) == this_process():
             return holder.owner in _OPEN
-        return lives(holder, self._settings.lease_s)
+        return lives(self._database, holder, self._settings.lease_s)
 
     def _let_go(self, claim: Claim) -> None:
         self._leaving.append(Leaving(self._watches.pop(claim), self._now_s))

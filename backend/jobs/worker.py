@@ -26,6 +26,7 @@ from backend.errors import (
     StopRequested,
     disk_full,
     is_disk_full,
+    is_out_of_memory,
 )
 from backend.jobs.identity import this_process
 from backend.jobs.patience import patiently
@@ -144,10 +145,11 @@ def _document(error: Exception, run: Run) -> dict[str, Any]:
     if is_disk_full(error):
         remedy = f"free some space, then: sdlab resume {run.id}"
         told = disk_full(error, where="", remedy=remedy)
-    elif isinstance(error, MemoryError):
+    elif is_out_of_memory(error):
         told = Fault(
             "not enough memory",
-            remedy="use a smaller batch_size or micro_batch_size, or a smaller model",
+            remedy="set micro_batch_size to 1, lower batch_size or rollout.max_new_tokens, or "
+            f"choose a smaller model; where other programs took it: sdlab resume {run.id}",
         )
         told.code = "out_of_memory"
     elif not isinstance(error, SdlabError):
