@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections import Counter
@@ -16,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from backend.config import Settings, TracesConfig
 from backend.errors import Replaced
+from backend.jobs.checkpoint_keeping import superfluous
 from backend.jobs.closing import PHASE, FirstEvaluation, first_evaluation
 from backend.jobs.patience import patiently
 from backend.training.recorder import Evaluation, Item, TokenTrace, Trace
 from storage import models
-from storage.artifacts import put_checkpoint
+from storage.artifacts import let_checkpoints_go, put_checkpoint
 from storage.claims import Claim, hold
 from storage.database import Database
 from storage.evaluations import Evaluations, forget_evaluations_after, put_evaluation
@@ -60,6 +62,7 @@ class StoredRecorder:
         self._home = settings.home
         traces = config.get("traces") or {}
         self._cap_mib = float(traces.get("max_mib", TracesConfig().max_mib))
+        self._keep = int(config.get("keep_checkpoints") or 0)
         self._stop = stop or threading.Event()
         self._clock = clock
         self._points: list[Point] = []
@@ -162,6 +165,12 @@ class StoredRecorder:
         path = folder.resolve().relative_to(self._home.resolve()).as_posix()
         run_id = self._claim.run_id
         self._write(lambda session: put_checkpoint(session, run_id, step, path, sha256, size_bytes))
+        gone = patiently(lambda: superfluous(self._database, run_id, self._keep))
+        if gone:
+            steps = [point.step for point in gone]
+            self._write(lambda session: let_checkpoints_go(session, run_id, steps))
+        for point in gone:
+            shutil.rmtree(self._home / point.path, ignore_errors=True)
 
     def result(self, values: Mapping[str, Any]) -> None:
         def put(session: Session) -> None:

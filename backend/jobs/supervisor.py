@@ -18,6 +18,7 @@ from backend.errors import Replaced, StateError
 from backend.jobs.holders import lives
 from backend.jobs.identity import process_of, send, this_process
 from backend.jobs.launchers import LOG_NAME, Launcher
+from backend.jobs.queue_order import is_paused
 from backend.jobs.watches import (
     SIGKILL,
     Leaving,
@@ -162,7 +163,9 @@ class Supervisor:
         for run in active:
             self._look_after_alone(run)
         self._claims.cancel_queued()
-        while (claimed := self._claims.claim(self._owner)) is not None:
+        while not is_paused(self._settings):
+            if (claimed := self._claims.claim(self._owner)) is None:
+                return
             self._start(claimed)
 
     def _remember(self, active: Sequence[Run], *, forget_silence: bool) -> None:

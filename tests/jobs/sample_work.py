@@ -117,6 +117,8 @@ def _wait_for_the_end(job: JobContext) -> None:
 
 
 def _checkpoint(job: JobContext, step: int) -> None:
+    # A resume does not repeat these steps, so what they told must be stored first.
+    job.recorder.flush()
     folder = job.folder / "checkpoints" / f"{step:06d}"
     with atomic.new_folder(folder) as partial:
         (partial / "state.json").write_text(json.dumps({"step": step}))

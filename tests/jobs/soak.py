@@ -72,8 +72,11 @@ class Soak:
             self.supervisor.kill()
             self.supervisor.wait()
         elif fault == "second supervisor":
-            second = self._supervise()
-            self.faults["supervisors refused"] += second.wait(timeout=120) != 0
+            # One of the two is refused: the second, unless the first is still on its way.
+            both = [self.supervisor, self._supervise()]
+            while all(each.poll() is None for each in both):
+                time.sleep(0.05)
+            self.supervisor = next((each for each in both if each.poll() is None), both[0])
         else:
             with closing(sqlite3.connect(self.settings.home / "lab.sqlite", timeout=60)) as writer:
                 writer.execute("BEGIN IMMEDIATE")
@@ -99,6 +102,12 @@ class Soak:
             "processes left": len(self._processes()),
             "integrity_check": verdict,
         }
+
+    def wait_for_workers(self) -> None:
+        """Workers end a moment after their runs."""
+        until_s = time.monotonic() + 30
+        while self._processes() and time.monotonic() < until_s:
+            time.sleep(0.2)
 
     def end(self) -> None:
         """Ends whatever still runs."""
@@ -145,7 +154,7 @@ def soak(minutes: float, seed: int) -> dict[str, object]:
                 if time.monotonic() - began_s > minutes * 60:
                     break
                 time.sleep(0.2)
-            time.sleep(2)
+            lab.wait_for_workers()
             figures = lab.figures()
         finally:
             lab.end()
