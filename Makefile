@@ -2,7 +2,7 @@
 #
 #   PYTHON=/path/to/python3.11   the Python to make .venv with
 #   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
-#   ARGS="--quick"               handed on by `make demo`, `make serve` and `make bench-pages`
+#   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-pages`, `make soak`
 
 PY := .venv/bin/python
 
@@ -12,7 +12,7 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test bench bench-pages check clean
+.PHONY: help setup setup-dev demo serve test bench bench-pages soak check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ bench: bench-pages ## set up, then all measurements; a missed target fails it
 
 bench-pages: setup-dev ## how fast the pages are, in a browser
 	$(PY) -m bench.pages $(ARGS)
+
+soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 4 --seed 1"
+	PYTHONPATH=.:tests/jobs $(PY) tests/jobs/soak.py $(ARGS)
 
 check: ## known vulnerabilities of what is pinned, and all licences
 	@sh scripts/setup.sh check

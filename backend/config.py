@@ -204,6 +204,12 @@ class RunConfig(Frozen):
     evaluate: EvaluateConfig = EvaluateConfig()
     traces: TracesConfig = TracesConfig()
     checkpoint_every: int = Field(20, ge=1)
+    checkpoint_minutes: float = Field(
+        0.0, ge=0, description="one after so much time, too, whatever the steps; 0: by steps only"
+    )
+    keep_checkpoints: int = Field(
+        0, ge=0, description="the last so many are kept, and the best by the task's score; 0: all"
+    )
     stop_when: tuple[()] = ()
     start_from: str | None = Field(None, description="run whose adapter this one continues")
 

@@ -32,6 +32,7 @@ from backend.jobs.holders import server_address
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.queue import find_run
+from backend.jobs.queue_order import QueueOrder
 from backend.jobs.replays import replay_run
 from backend.jobs.sequences import (
     estimate_sequence,
@@ -76,6 +77,7 @@ class Lab:
         self.settings = settings
         self.database = database
         self.views = Views(database, settings)
+        self.queue = QueueOrder(database, settings)
         self._launcher = launcher
         self._clock = clock
 

@@ -1,10 +1,14 @@
 """Opening, migrating and refusing a database."""
 
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -19,9 +23,12 @@ from storage.database import (
     open_database,
     schema_state,
 )
+from storage.evaluations import Evaluations
 from storage.models import Base, Metric, Run, Task
 from storage.runs import Runs
 from storage.tasks import Tasks
+
+HERE = Path(__file__).parent
 
 
 def _set_revision(database, revision):
@@ -118,6 +125,33 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(database, tmp_path):
 
     assert schema_state(database, migrations) == "older"
     assert Runs(database).events("any") == []
+
+
+def test_a_migration_killed_half_way_leaves_the_schema_as_it_was_and_runs_again(database, tmp_path):
+    migrations = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, migrations)
+    known = [path.stem[1:5] for path in (MIGRATIONS / "versions").glob("m[0-9]*.py")]
+    (migrations / "versions" / "m9000_interrupted.py").write_text(
+        f'from alembic import op\nrevision = "9000"\ndown_revision = "{max(known)}"\n\n\n'
+        'def upgrade():\n    op.drop_table("evaluation_items")\n'
+        '    op.execute("CREATE TABLE half_way (id INTEGER)")\n'
+    )
+    kept = Runs(database).enqueue(Run(name="kept", kind="train", config={}))[0]
+    killed = subprocess.run(
+        [sys.executable, str(HERE / "interrupted.py"), database.url, str(migrations)],
+        env={"PYTHONPATH": str(HERE.parents[1])},
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    assert schema_state(database) == "current", "as it was before"
+    assert Evaluations(database).items("none") == []
+    if database.is_sqlite:
+        with database.read() as session:
+            assert session.scalar(text("PRAGMA integrity_check")) == "ok"
+            assert session.execute(text("PRAGMA foreign_key_check")).all() == []
+    migrate(database, migrations)
+    assert schema_state(database, migrations) == "current"
+    assert Runs(database).get(kept.id).name == "kept"
 
 
 def test_migrating_from_several_threads_at_once_works(tmp_path):

@@ -50,7 +50,7 @@ def _leave_adapter(job: JobContext) -> None:
     job.recorder.flush()
     try:
         finished_adapter(job.database, job.settings, job.run_id)
-    except UserError as error:
+    except (UserError, OSError) as error:
         job.recorder.event("no_adapter", f"no adapter was packed: {error}", level="warning")
 
 
