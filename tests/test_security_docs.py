@@ -20,7 +20,7 @@ def rules() -> list[tuple[str, str]]:
 
 
 @cache
-def tests_in(path: Path) -> frozenset[str]:
+def names_in(path: Path) -> frozenset[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
@@ -29,4 +29,4 @@ def tests_in(path: Path) -> frozenset[str]:
 def test_the_tests_of_a_rule_exist(rule: str, named: str) -> None:
     found = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", named)
     assert found, f"{rule}: no test is named"
-    assert [name for path, name in found if name not in tests_in(ROOT / path)] == []
+    assert [name for path, name in found if name not in names_in(ROOT / path)] == []
