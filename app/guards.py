@@ -6,37 +6,19 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.doors import Door
 from app.access.roles import refusal, role_for_route
+from app.policy import PolicySend
 from backend.users import Person
 
 HEALTH: Final = "/healthz"
+# The second is Gradio's own first request, without which it does not start; it tells nothing.
+_ALWAYS_OPEN: Final = frozenset({HEALTH, "/gradio_api/startup-events"})
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-# gr.HTML compiles its templates in the browser, which is what 'unsafe-eval' is for.
-_POLICY: Final = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self'",
-        "worker-src 'self' blob:",
-        "form-action 'self'",
-        "base-uri 'self'",
-        "object-src 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-_HEADERS: Final = {
-    "content-security-policy": _POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-}
 # Gradio makes its own address of these, whoever sends them. The proxy's Host says the name.
 _NEVER_BELIEVED: Final = frozenset({b"x-forwarded-host", b"x-gradio-server"})
 _OF_A_PROXY: Final = frozenset({b"x-forwarded-proto", b"x-forwarded-for"})
@@ -66,20 +48,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
+        with_policy = PolicySend(send)
         answer = self._stranger(scope) or self._unknown(scope)
         if answer is not None:
-            await answer(scope, receive, with_headers)
+            await answer(scope, receive, with_policy)
             return
         kept = [pair for pair in scope["headers"] if pair[0] not in self._unbelieved]
         # The proxy has taken the sub-path off; Starlette would take another one off.
-        await self._app({**scope, "headers": kept, "root_path": ""}, receive, with_headers)
+        await self._app({**scope, "headers": kept, "root_path": ""}, receive, with_policy)
 
     def _stranger(self, scope: Scope) -> Response | None:
         """The answer to a request that another name or another site's page brought."""
@@ -101,7 +77,7 @@ class Guard:
         found = self._door.enter(scope)
         scope["user"] = found if isinstance(found, Person) else None
         if isinstance(found, Response):
-            return None if path == HEALTH or path in self._door.open_paths else found
+            return None if path in _ALWAYS_OPEN | self._door.open_paths else found
         needed = role_for_route(scope.get("method", "POST"), path)
         return None if found.may(needed) else _refused(refusal(found, needed))
 
