@@ -149,8 +149,9 @@ def sign_in_page(wanted: str, name: str = "", told: str = "", status: int = 200)
     script = _SCRIPT.search(_template())
     digest = hashlib.sha256((script[1] if script else "").encode()).digest()
     policy = (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'; script-src 'sha256-{base64.b64encode(digest).decode()}'"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'; "
+        f"script-src 'sha256-{base64.b64encode(digest).decode()}'"
     )
     return HTMLResponse(
         page, status, {"content-security-policy": policy, "cache-control": "no-store"}
