@@ -181,7 +181,9 @@ need_programs() {
         need_program chromium "the tests of the pages need Chromium" "about 0.4 GB of disk" \
             "Install it, and name it: make SDLAB_CHROMIUM=/path/to/chromium test"
     fi
-    # Debian's lies beside the PATH.
+    # Debian's nginx and PostgreSQL lie beside the PATH of most users.
+    PATH="$PATH:/usr/sbin" need_program nginx "the tests of a lab behind a proxy need nginx" \
+        "about 3 MB of disk" "Install it, and put it on the PATH." nginx-light
     PATH="$PATH:${SDLAB_POSTGRES:-$(echo /usr/lib/postgresql/*/bin | awk '{print $NF}')}" \
         need_program initdb "the tests of the database need PostgreSQL" "about 0.1 GB of disk" \
         "Install it, and name its programs' folder: make SDLAB_POSTGRES=/path/to/bin test" postgresql

@@ -200,6 +200,7 @@ def test_without_root_the_command_that_brings_postgres_is_told(
 ) -> None:
     program(bare_path, "apt-get", "exit 99")
     program(bare_path, "chromium", "")
+    program(bare_path, "nginx", "")
     program(bare_path, "id", "echo 1000")
     ended = make("setup-dev", PATH=str(bare_path), SDLAB_POSTGRES="/nowhere")
     assert ended.returncode != 0

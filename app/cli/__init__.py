@@ -22,6 +22,7 @@ from app.cli import (
     task,
     traces,
     train,
+    user,
 )
 from app.cli.output import failure_log, show_error
 from backend.errors import SdlabError, UserError, is_disk_full
@@ -53,6 +54,7 @@ for command in (
     export.export,
     doctor.doctor,
     serve.serve,
+    user.user,
 ):
     sdlab.add_command(command)
 
