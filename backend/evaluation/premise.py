@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -99,16 +99,22 @@ def check_premise(
     contexts: Sequence[str],
     max_new_tokens: int,
     settings: Settings | None = None,
+    next_reader: Callable[[int, str], object] = lambda _done, _reader: None,
 ) -> Premise:
     """Student and teacher on ``rows`` (one at least), with whatever weights are in place for both.
 
     The best context comes first: by its verdict, then its score, then its shorter prompt.
-    Raises UserError where nothing could be scored; ``settings`` as in TaskProbe.
+    ``settings`` as in TaskProbe. ``next_reader`` is told how many readers were measured and who
+    is next; it may raise. Raises UserError where nothing could be scored.
     """
     opened = choose(scorer).open(settings)
+    next_reader(0, "student")
     student = _measure(model, rows, opened, None, max_new_tokens)
-    forms = [teacher.model_copy(update={"context": name}) for name in contexts]
-    checks = [_check(model, rows, opened, form, student, max_new_tokens) for form in forms]
+    checks = []
+    for done, name in enumerate(contexts, 1):
+        next_reader(done, name)
+        form = teacher.model_copy(update={"context": name})
+        checks.append(_check(model, rows, opened, form, student, max_new_tokens))
     return Premise(student, tuple(sorted(checks, key=_rank)))
 
 

@@ -9,6 +9,7 @@ from backend.documents import validate
 from backend.errors import StateError, StopRequested, UserError
 from backend.evaluation.premise import check_premise
 from backend.evaluation.suite import Suite
+from backend.jobs.closing import EVALUATING
 from backend.jobs.exports import finished_adapter
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
@@ -49,7 +50,7 @@ def _leave_adapter(job: JobContext) -> None:
     job.recorder.flush()
     try:
         finished_adapter(job.database, job.settings, job.run_id)
-    except UserError as error:
+    except (UserError, OSError) as error:
         job.recorder.event("no_adapter", f"no adapter was packed: {error}", level="warning")
 
 
@@ -75,7 +76,7 @@ class _Measure:
 
     def __call__(self, done: int) -> None:
         ends = done in (0, self._config.steps)
-        self._progress(done, "evaluating")
+        self._progress(done, EVALUATING)
         if done == 0 and self._config.evaluate.premise and self._config.teacher.weights != "none":
             self._premise()
         if ends:
@@ -95,6 +96,7 @@ class _Measure:
             [config.teacher.context],
             config.evaluate.max_new_tokens,
             self._job.settings,
+            lambda _done, _reader: self._progress(0, EVALUATING),
         )
         self._job.recorder.result({"premise": found.as_document()})
         level = "info" if found.best.verdict == "go" else "warning"
