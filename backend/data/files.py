@@ -7,20 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from backend.atomic import size_of
+from backend.data.formats import zip_archive
 from backend.data.report import FileError
 
 _CHUNK: Final = 1 << 20
 _PARQUET: Final = b"PAR1"
 _OTHER_KINDS: Final = (
     (b"\x1f\x8b", "a gzip archive", "unpack it with gunzip and add what is inside"),
-    (b"PK\x03\x04", "a zip archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
     (b"BZh", "a bzip2 archive", "unpack it and add what is inside"),
     (b"\xfd7zXZ", "an xz archive", "unpack it and add what is inside"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "unpack it and add what is inside"),
     (b"%PDF", "a PDF document", "put its rows into a JSONL or CSV file"),
     (b"SQLite format 3", "a SQLite database", "export its table as CSV"),
     (b"\x89PNG", "a picture", "add a JSONL, JSON, CSV or Parquet file"),
-    (b"ARROW1", "an Arrow file", "save it as Parquet"),
     (b"GGUF", "a model", "add a JSONL, JSON, CSV or Parquet file"),
 )
 _WIDE_MARKS: Final = (
@@ -33,20 +33,27 @@ _SAVE_AS_UTF8: Final = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 
 
 def check_file(path: Path, max_mib: int) -> None:
-    """Raises FileError unless ``path`` is a file of 1 byte to ``max_mib`` that may be read."""
-    if path.is_dir():
-        raise FileError("folder", "it is a folder", "give a JSONL, JSON, CSV or Parquet file")
+    """Raises FileError unless ``path`` holds 1 byte to ``max_mib``, unpacked, and may be read."""
     if not path.exists():
         raise FileError("no_file", "there is no such file", "check the path")
-    if not path.is_file():
+    if path.is_dir():
+        size = size_of(path)
+    elif path.is_file():
+        size = path.stat().st_size
+        if size == 0:
+            raise FileError("no_rows", "the file is empty", "add one demonstration a row")
+    else:
         raise FileError("no_file", "it is a device or pipe", "save its content as a file first")
-    size = path.stat().st_size
-    if size == 0:
-        raise FileError("no_rows", "the file is empty", "add one demonstration a row")
+    _check_size(size, max_mib, "it has")
+    if path.is_file() and read_head(path, len(zip_archive.MARK)) == zip_archive.MARK:
+        _check_size(zip_archive.unpacked_bytes(path), max_mib, "unpacked it would have")
+
+
+def _check_size(size: int, max_mib: int, has: str) -> None:
     if size > max_mib << 20:
         raise FileError(
             "too_large",
-            f"it has {size / (1 << 20):,.1f} MiB, the limit is {max_mib:,} MiB",
+            f"{has} {size / (1 << 20):,.1f} MiB, the limit is {max_mib:,} MiB",
             "split the file, or raise SDLAB_MAX_UPLOAD_MIB",
         )
 

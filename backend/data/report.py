@@ -21,8 +21,9 @@ class Problem(Frozen):
     field: str
     problem: str
     remedy: str
-    # What REPORT's counts are keyed by; not part of the document.
+    # What REPORT's counts are keyed by, and the row as it stood; not part of the document.
     kind: str = Field("", exclude=True)
+    content: Any = Field(None, exclude=True, repr=False)
 
 
 class Report(Frozen):

@@ -84,10 +84,11 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
     ("gzip", "x.jsonl.gz", gzip.compress(b"a"), f"x.jsonl.gz: it is a gzip archive; {UNPACK}"),
     ("torn gzip", "x.jsonl", gzip.compress(b"a")[:9], f"x.jsonl: it is a gzip archive; {UNPACK}"),
     (
-        "spreadsheet",
+        "torn zip",
         "x.csv",
         b"PK\x03\x04rest",
-        "x.csv: it is a zip archive or a spreadsheet; unpack it, or save the sheet as CSV",
+        "x.csv: the zip archive cannot be unpacked (File is not a zip file); "
+        "pack or fetch it again",
     ),
     (
         "web page",
@@ -97,10 +98,10 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
     ),
     (
         "no telling name or content",
-        "x.txt",
+        "x.dat",
         "hello",
-        'x.txt: its name ends in ".txt", and its content does not tell its format; '
-        "name it .jsonl, .json, .csv or .parquet",
+        'x.dat: its name ends in ".dat", and its content does not tell its format; '
+        "name it .jsonl, .json, .csv, .parquet, .arrow or .txt",
     ),
     (
         "single quotes",

@@ -31,7 +31,10 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert str(refusal(tmp_path / "x.csv")) == "x.csv: there is no such file; check the path"
     folder = tmp_path / "rows"
     folder.mkdir()
-    assert str(refusal(folder)) == ("rows: it is a folder; give a JSONL, JSON, CSV or Parquet file")
+    assert str(refusal(folder)) == (
+        "rows: it is a folder without data files; give a JSONL, JSON, CSV, Parquet or Arrow file, "
+        "or a folder that holds some"
+    )
 
 
 def test_a_device_is_refused() -> None:
