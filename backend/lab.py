@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.config import RunConfig, Settings
+from backend.data.load import Loading, Watch, unwatched
 from backend.data.mapping import parse_overrides
-from backend.data.split import parse_held_out
+from backend.data.split import Together, parse_held_out
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
 from backend.jobs.documents import (
@@ -74,18 +75,31 @@ class Lab:
         *,
         columns: Sequence[str] = (),
         scorer: str = "exact",
-        held_out: str = "0.2",
+        held_out: str = "auto",
+        together: Together = "group",
         seed: int = 0,
         keep_good: bool = False,
+        faulty_to: Path | None = None,
+        watch: Watch = unwatched,
     ) -> Document:
         """Stores a file of demonstrations as a version of a task, all or nothing.
 
         ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
-        rows or a file. Raises DataError, with a report where rows are faulty.
+        rows, ``tag=NAME``, ``group=NAME``, a file, or ``auto``: the file's own split, else 0.2.
+        Rows of one group or first tag stay ``together``. Faulty rows go to the file ``faulty_to``,
+        and what ``watch`` raises ends it all. Raises DataError, with a report of faulty rows.
         """
-        new = NewTask(
-            name, path, parse_overrides(columns), scorer, parse_held_out(held_out), seed, keep_good
+        loading = Loading(
+            overrides=parse_overrides(columns),
+            held_out=parse_held_out(held_out),
+            together=together,
+            seed=seed,
+            keep_good=keep_good,
+            scorer=scorer,
+            faulty_to=faulty_to,
+            watch=watch,
         )
+        new = NewTask(name, path, loading)
         added = add_task(self.database, self.settings, new)
         document = version_document(added.stored)
         return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Final, Literal
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
@@ -13,20 +15,25 @@ from storage.database import Database, serialize
 from storage.models import Artifact, Task, TaskRow, TaskVersion, new_id
 
 Part = Literal["training", "held_out"]
+_BATCH: Final = 1_000
 
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What a task version is made of; ``rows`` holds (part, demonstration document) in order."""
+    """What a task version is made of; ``rows`` gives (part, demonstration document) in order.
+
+    They are taken once, while they are stored: there may be more than fit into memory.
+    """
 
     content_hash: str
     scorer: str
     mapping: Mapping[str, Any]
     report: Mapping[str, Any]
     split: Mapping[str, Any]
-    rows: tuple[tuple[Part, Mapping[str, Any]], ...]
+    rows: Iterable[tuple[Part, Mapping[str, Any]]]
     upload: Artifact | None = None
     held_out_upload: Artifact | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 class Tasks:
@@ -147,19 +154,20 @@ def _insert_version(session: Session, task: Task, new: NewVersion) -> TaskVersio
         report=dict(new.report),
         split=dict(new.split),
         upload_artifact_id=new.upload.id if new.upload else None,
-        training=_count(new.rows, "training"),
-        held_out=_count(new.rows, "held_out"),
+        origin=dict(new.origin) if new.origin is not None else None,
+        training=0,
+        held_out=0,
     )
     session.add(version)
     session.flush()
-    documents = [
-        {"version_id": version.id, "position": position, "part": part, "content": dict(content)}
+    counts: Counter[str] = Counter()
+    documents: Iterator[dict[str, Any]] = (
+        {"version_id": version.id, "position": position, "part": part, "content": content}
         for position, (part, content) in enumerate(new.rows)
-    ]
-    if documents:
-        session.execute(insert(TaskRow), documents)
+    )
+    while batch := list(islice(documents, _BATCH)):
+        counts.update(document["part"] for document in batch)
+        session.execute(insert(TaskRow), batch)
+    version.training, version.held_out = counts["training"], counts["held_out"]
+    session.flush()
     return version
-
-
-def _count(rows: Iterable[tuple[Part, Mapping[str, Any]]], part: Part) -> int:
-    return sum(row_part == part for row_part, _ in rows)

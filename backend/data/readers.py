@@ -27,7 +27,7 @@ from backend.data.report import FileError, Problem
 
 Reader = Callable[[Path, Position | None], Iterator[Row | Problem]]
 
-_SUFFIXES: Final[Mapping[str, str]] = {
+SUFFIXES: Final[Mapping[str, str]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
@@ -49,7 +49,7 @@ def read(path: Path, position: Position | None = None) -> Iterator[Row | Problem
 
 def _read_folder(path: Path, position: Position | None = None) -> Iterator[Row | Problem]:
     """The data files of a folder one after the other."""
-    yield from read_parts(data_files(path, tuple(_SUFFIXES)), read, position)
+    yield from read_parts(data_files(path, tuple(SUFFIXES)), read, position)
 
 
 def _read_zip(path: Path, position: Position | None = None) -> Iterator[Row | Problem]:
@@ -59,7 +59,7 @@ def _read_zip(path: Path, position: Position | None = None) -> Iterator[Row | Pr
         if inner is not None:
             yield from read_saved_dataset(inner, position)
             return
-        files = data_files(folder, tuple(_SUFFIXES))
+        files = data_files(folder, tuple(SUFFIXES))
         yield from read_parts(files, read, position)
 
 
@@ -89,7 +89,7 @@ def detect(path: Path) -> str:
     if path.is_dir():
         return "dataset" if is_saved_dataset(path) else "folder"
     head = read_head(path)
-    named = _SUFFIXES.get(path.suffix.lower())
+    named = SUFFIXES.get(path.suffix.lower())
     if is_parquet(head):
         return "parquet"
     if head.startswith(arrow.FILE_MARK) or (

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.config import Settings
+from backend.data.load import Loading
 from backend.data.mapping import parse_overrides
+from backend.data.split import HeldOut, Together
 from backend.jobs.documents import Document
 from backend.jobs.tasks import NewTask, check_names
 from backend.views.curves import loss_lines, metric_curves
@@ -110,13 +112,20 @@ class Views:
         *,
         columns: Sequence[str] = (),
         scorer: str = "exact",
-        held_out: float | int = 0.2,
+        held_out: HeldOut = None,
+        together: Together = "group",
         keep_good: bool = False,
     ) -> Document:
         """What ``lab.add_task`` would store; stores nothing. Raises DataError as it would."""
         mapping = parse_overrides(columns)
-        new = NewTask(name, path, mapping, scorer, held_out, keep_good=keep_good)
-        return check_upload(self._database, self._settings, new)
+        loading = Loading(
+            overrides=mapping,
+            held_out=held_out,
+            together=together,
+            keep_good=keep_good,
+            scorer=scorer,
+        )
+        return check_upload(self._database, self._settings, NewTask(name, path, loading))
 
     def scorers(self) -> list[str]:
         """The scorers that a task can have."""

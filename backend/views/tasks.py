@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from backend.bundled import material_path
 from backend.config import Settings
+from backend.data.hub import fetched
 from backend.data.load import Loaded
 from backend.errors import NotFound
 from backend.evaluation.intervals import wilson
@@ -104,7 +106,8 @@ def find_row(database: Database, name: str, number: str, place: int) -> TaskRow:
 
 def check_upload(database: Database, settings: Settings, new: NewTask) -> Document:
     """What adding a file would store; stores nothing. Raises DataError as adding would."""
-    loaded = load_new_task(settings, new)
+    with fetched(new.path, settings.max_upload_mib) as path:
+        loaded = load_new_task(database, settings, replace(new, path=path))
     tasks = Tasks(database)
     task = tasks.by_name(new.name)
     versions = tasks.versions(task.id) if task else []

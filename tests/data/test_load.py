@@ -131,7 +131,7 @@ def test_the_choice_does_not_cover_a_file_that_cannot_be_read_on(tmp_path: Path)
 def test_duplicates_are_dropped_with_a_warning(tmp_path: Path) -> None:
     loaded = load(write(tmp_path / "x.jsonl", [*pairs(3), *pairs(2)]))
     assert len(loaded.training) + len(loaded.held_out) == 3
-    assert loaded.report.warnings == ("2 duplicates of earlier rows dropped",)
+    assert loaded.report.warnings == ("2 duplicates of earlier rows dropped (row 4 as row 1)",)
     assert loaded.report.counts == {"duplicate": 2}
 
 
@@ -158,7 +158,7 @@ def test_wildly_long_rows_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_a_column_that_may_belong_to_the_prompt_is_warned_of(tmp_path: Path) -> None:
-    rows = [{"instruction": f"do {i}", "input": "x", "output": f"{i}"} for i in range(3)]
+    rows = [{"question": f"do {i}", "input": "x", "output": f"{i}"} for i in range(3)]
     (warning,) = load(write(tmp_path / "x.jsonl", rows)).report.warnings
     assert warning.startswith('not used: "input"')
 

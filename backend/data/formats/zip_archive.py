@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import stat
@@ -22,6 +23,11 @@ _MOST_RATIO: Final = 200
 _SMALL: Final = 16 << 20
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _SHEET: Final = "xl/workbook.xml"
+# What zipfile and its unpackers raise over a file that is torn, or packed in a way they do not know.
+_FAULTS: Final = (
+    *(OSError, ValueError, EOFError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 _REPACK: Final = "pack the data files alone, with plain names"
 
 
@@ -37,7 +43,7 @@ def unpacked(path: Path) -> Iterator[Path]:
                 # zipfile hands out no more than the size that the archive tells of a file.
                 with archive.open(member) as packed, target.open("wb") as plain:
                     shutil.copyfileobj(packed, plain, 1 << 20)
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            except _FAULTS as error:
                 raise _torn(f"{member.filename[:80]}: {error}") from error
         yield folder
 
@@ -52,7 +58,7 @@ def unpacked_bytes(path: Path) -> int:
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except _FAULTS as error:
         raise _torn(str(error)) from error
     with archive:
         yield archive
