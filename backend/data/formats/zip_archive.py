@@ -23,7 +23,7 @@ _MOST_RATIO: Final = 200
 _SMALL: Final = 16 << 20
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _SHEET: Final = "xl/workbook.xml"
-# What zipfile and its unpackers raise over a file that is torn, or packed in a way they do not know.
+# What zipfile and its unpackers raise over a file that is torn or packed in an unknown way.
 _FAULTS: Final = (
     *(OSError, ValueError, EOFError, RuntimeError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
