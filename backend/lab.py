@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from backend.config import RunConfig, Settings
-from backend.data.load import Loading, Watch, unwatched
-from backend.data.mapping import parse_overrides
-from backend.data.split import Together, parse_held_out
+from backend.data.load import Progress, Watch, unwatched
+from backend.data.split import Together
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
 from backend.jobs.documents import (
     Document,
     run_document,
     run_documents,
-    task_document,
-    version_document,
 )
 from backend.jobs.estimates import estimate_run
 from backend.jobs.export_jobs import check_target, export_run, take_export
@@ -33,14 +30,16 @@ from backend.jobs.queue import find_run
 from backend.jobs.replays import replay_run
 from backend.jobs.sequences import find_sequence, sequence_document, start_sequence
 from backend.jobs.supervisor import Supervisor
-from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
+from backend.jobs.task_verbs import TaskVerbs
 from backend.jobs.trace_documents import trace_documents
 from backend.jobs.waiting import Told, tell_nobody, wait_for
 from backend.views import Views
 from storage.database import Database
 from storage.models import Run, new_id
 from storage.runs import Runs
-from storage.tasks import Tasks
+
+# What commands and pages give to the verbs and hear from them.
+__all__ = ["Lab", "Progress", "Together", "Watch", "examine", "unwatched"]
 
 
 def examine(settings: Settings) -> Document:
@@ -48,7 +47,7 @@ def examine(settings: Settings) -> Document:
     return {"checks": [asdict(check) for check in check_health(settings)]}
 
 
-class Lab:
+class Lab(TaskVerbs):
     """One lab, as ``from sdlab import Lab`` gives it; made by backend.bootstrap.build_lab."""
 
     def __init__(
@@ -67,58 +66,6 @@ class Lab:
     def close(self) -> None:
         """Gives the database's connections back; running workers go on."""
         self.database.close()
-
-    def add_task(
-        self,
-        path: Path,
-        name: str,
-        *,
-        columns: Sequence[str] = (),
-        scorer: str = "exact",
-        held_out: str = "auto",
-        together: Together = "group",
-        seed: int = 0,
-        keep_good: bool = False,
-        faulty_to: Path | None = None,
-        watch: Watch = unwatched,
-    ) -> Document:
-        """Stores a file of demonstrations as a version of a task, all or nothing.
-
-        ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
-        rows, ``tag=NAME``, ``group=NAME``, a file, or ``auto``: the file's own split, else 0.2.
-        Rows of one group or first tag stay ``together``. Faulty rows go to the file ``faulty_to``,
-        and what ``watch`` raises ends it all. Raises DataError, with a report of faulty rows.
-        """
-        loading = Loading(
-            overrides=parse_overrides(columns),
-            held_out=parse_held_out(held_out),
-            together=together,
-            seed=seed,
-            keep_good=keep_good,
-            scorer=scorer,
-            faulty_to=faulty_to,
-            watch=watch,
-        )
-        new = NewTask(name, path, loading)
-        added = add_task(self.database, self.settings, new)
-        document = version_document(added.stored)
-        return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}
-
-    def add_bundled_tasks(self) -> list[Document]:
-        """The three tasks that ship with the lab."""
-        return [version_document(s) for s in add_bundled_tasks(self.database, self.settings)]
-
-    def tasks(self) -> list[Document]:
-        """All tasks with their versions."""
-        return [task_document(self.database, task) for task in Tasks(self.database).all()]
-
-    def task(self, name: str) -> Document:
-        """One task. Raises NotFound."""
-        return task_document(self.database, find_task(self.database, name).task)
-
-    def export_task(self, name: str, target: Path) -> Document:
-        """Writes a task's rows, training rows first, as JSONL."""
-        return export_task(self.database, name, target)
 
     def configure(
         self, document: Mapping[str, Any], *, baseline: str | None = None

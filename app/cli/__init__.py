@@ -19,6 +19,7 @@ from app.cli import (
     sequence,
     serve,
     task,
+    task_rows,
     traces,
     train,
 )
@@ -53,6 +54,8 @@ for command in (
     serve.serve,
 ):
     sdlab.add_command(command)
+for part in (task_rows.edit, task_rows.diff):
+    task.task.add_command(part)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

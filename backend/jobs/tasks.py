@@ -15,9 +15,10 @@ from backend.data.demonstration import Demonstration
 from backend.data.hub import fetched
 from backend.data.load import Loaded, Loading, Progress, Watch, load_demonstrations
 from backend.data.mapping import ColumnMapping, Remembered
-from backend.data.report import Report
+from backend.data.preview import preview
+from backend.data.report import Report, ReportedDataError
 from backend.data.spool import StoredRows
-from backend.data.writing import to_jsonl
+from backend.data.writing import to_jsonl, write_csv
 from backend.errors import DataError, NotFound, StateError
 from backend.evaluation.scorers import SCORERS
 from backend.jobs.task_files import kept_uploads
@@ -61,6 +62,8 @@ def add_task(database: Database, settings: Settings, new: NewTask) -> Added:
 
     Raises DataError for a bad name or scorer, and ReportedDataError for bad rows.
     """
+    if new.loading.faulty_to is not None:
+        check_free(new.loading.faulty_to)
     with fetched(new.path, settings.max_upload_mib) as path:
         new = replace(new, path=path)
         loaded = load_new_task(database, settings, new)
@@ -128,19 +131,69 @@ def demonstrations(database: Database, version_id: str, part: Part) -> list[Demo
 
 
 def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
-    """Writes a task's rows, training rows first, as JSONL. Raises StateError over a file."""
+    """Writes a task's rows, training rows first, as JSONL, or as CSV where the name ends so.
+
+    Raises StateError over a file.
+    """
+    check_free(target)
+    version_id = find_task(database, name).version.id
+    parts: tuple[Part, ...] = ("training", "held_out")
+    rows = [(row, part) for part in parts for row in demonstrations(database, version_id, part)]
+    escaped = 0
+    with new_file(target) as partial:
+        if target.suffix.lower() == ".csv":
+            escaped = write_csv(partial, rows)
+        else:
+            with partial.open("w", encoding="utf-8") as handle:
+                handle.writelines(line for row, part in rows for line in to_jsonl([row], part))
+    return {
+        "path": str(target),
+        "rows": len(rows),
+        "bytes": target.stat().st_size,
+        "escaped": escaped,
+    }
+
+
+def write_faulty_rows(
+    database: Database, settings: Settings, new: NewTask, target: Path
+) -> dict[str, Any]:
+    """Writes the faulty rows of a file as JSONL, each with what is wrong; stores nothing.
+
+    Raises StateError over a file, and DataError where the file itself cannot be read.
+    """
+    check_free(target)
+    loading = replace(new.loading, faulty_to=target)
+    with fetched(new.path, settings.max_upload_mib) as path:
+        try:
+            report = load_new_task(database, settings, NewTask(new.name, path, loading)).report
+        except ReportedDataError as error:
+            report = error.report
+    with target.open("rb") as file:
+        count = sum(1 for _ in file)
+    return {
+        "path": str(target),
+        "rows": count,
+        "bytes": target.stat().st_size,
+        "report": report.model_dump(mode="json"),
+    }
+
+
+def preview_file(
+    database: Database, settings: Settings, path: Path, name: str, overrides: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a file looks like, see :func:`backend.data.preview.preview`; stores nothing."""
+    with fetched(path, settings.max_upload_mib) as local:
+        return preview(local, overrides, remembered(database, name), settings.max_upload_mib)
+
+
+def check_free(target: Path) -> None:
+    """Raises StateError where something is at this place already."""
     if target.exists():
         raise StateError(
             "there is something at this place already",
             where=str(target),
             remedy="name another file, or remove it first",
         )
-    version_id = find_task(database, name).version.id
-    parts: tuple[Part, ...] = ("training", "held_out")
-    rows = [row for part in parts for row in demonstrations(database, version_id, part)]
-    with new_file(target) as partial, partial.open("w", encoding="utf-8") as handle:
-        handle.writelines(to_jsonl(rows))
-    return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
 
 
 def load_new_task(database: Database, settings: Settings, new: NewTask) -> Loaded:

@@ -10,7 +10,8 @@ from backend.data.load import Loading
 from backend.data.mapping import parse_overrides
 from backend.data.split import HeldOut, Together
 from backend.jobs.documents import Document
-from backend.jobs.tasks import NewTask, check_names
+from backend.jobs.task_edits import task_difference
+from backend.jobs.tasks import NewTask, check_names, preview_file
 from backend.views.curves import loss_lines, metric_curves
 from backend.views.files import StoredFile, artifact_file
 from backend.views.forgetting import (
@@ -104,6 +105,19 @@ class Views:
     def check_names(self, name: str, scorer: str) -> None:
         """Raises DataError, whose ``where`` is ``name`` or ``scorer``."""
         check_names(name, scorer)
+
+    def preview(self, path: Path, name: str = "", columns: Sequence[str] = ()) -> Document:
+        """Format, shape, mapping with reasons and first rows of a file, or of ``hub:owner/name``.
+
+        A mapping that was taken for a file of the same columns is offered again (``as_in``).
+        Raises DataError where it cannot be read.
+        """
+        overrides = parse_overrides(columns)
+        return preview_file(self._database, self._settings, path, name, overrides)
+
+    def task_difference(self, before: str, after: str) -> Document:
+        """What changed from one version to another, as ``lights@1`` and ``lights@2``."""
+        return task_difference(self._database, before, after)
 
     def check_upload(
         self,
