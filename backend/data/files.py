@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.atomic import size_of
+from backend.data.encodings import likely_encoding
 from backend.data.formats import zip_archive
 from backend.data.report import FileError
 
@@ -24,10 +25,10 @@ _OTHER_KINDS: Final = (
     (b"GGUF", "a model", "add a JSONL, JSON, CSV or Parquet file"),
 )
 _WIDE_MARKS: Final = (
-    codecs.BOM_UTF32_LE,
-    codecs.BOM_UTF32_BE,
-    codecs.BOM_UTF16_LE,
-    codecs.BOM_UTF16_BE,
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 _SAVE_AS_UTF8: Final = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 
@@ -89,8 +90,10 @@ def check_text(path: Path, *, rows_are_lines: bool = False) -> None:
     A pass of its own: readers can then decode as they stream and never meet half a character.
     """
     with path.open("rb") as file:
-        if file.read(4).startswith(_WIDE_MARKS):
-            raise FileError("encoding", "it is UTF-16 or UTF-32 text, not UTF-8", _SAVE_AS_UTF8)
+        start = file.read(4)
+        for mark, name in _WIDE_MARKS:
+            if start.startswith(mark):
+                raise FileError("encoding", f"it is {name} text, not UTF-8", _SAVE_AS_UTF8)
         file.seek(0)
         _check_stream(file.read, rows_are_lines)
 
@@ -127,7 +130,8 @@ def _not_text(data: bytes, at: int, offset: int, line: int, rows_are_lines: bool
     elif at >= len(data) - 3 and data[at] >= 0xC2:
         text, kind = f"the last character, {place}, is cut in two", "torn"
     else:
-        text = f"byte 0x{data[at]:02x} {place} is not UTF-8; it looks like Windows-1252 or Latin-1"
+        guess = likely_encoding(data[at : at + 4096])
+        text = f"byte 0x{data[at]:02x} {place} is not UTF-8; it looks like {guess}"
         kind = "encoding"
     remedy = {
         "binary": "add a JSONL, JSON, CSV or Parquet file, or remove the byte",

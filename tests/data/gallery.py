@@ -9,6 +9,8 @@ import json
 import pyarrow
 import pyarrow.parquet
 
+from tests.data.gallery_containers import CONTAINERS
+
 GOOD = '{"prompt": "a", "answer": "b"}\n{"prompt": "c", "answer": "d"}\n'
 UTF8 = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 UNPACK = "unpack it with gunzip and add what is inside"
@@ -45,7 +47,7 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
         "utf-16",
         "x.csv",
         "prompt,answer\n".encode("utf-16"),
-        f"x.csv: it is UTF-16 or UTF-32 text, not UTF-8; {UTF8}",
+        f"x.csv: it is UTF-16 text, not UTF-8; {UTF8}",
     ),
     (
         "utf-16 without a mark",
@@ -279,4 +281,5 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
         '{"id": 7, "prompt": "a", "answer": "b"}\n{"id": "7", "prompt": "c", "answer": "d"}\n',
         'x.jsonl, row 2: the id "7" already stands in row 1; give each row an id of its own',
     ),
+    *CONTAINERS,
 ]
