@@ -26,6 +26,7 @@ from backend.jobs.health import check_health
 from backend.jobs.holders import server_address
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
+from backend.jobs.leaks import leaks_run
 from backend.jobs.queue import find_run
 from backend.jobs.replays import replay_run
 from backend.jobs.sequences import find_sequence, sequence_document, start_sequence
@@ -100,6 +101,10 @@ class Lab(TaskVerbs):
     def replay(self, run: str, step: int) -> str:
         """Queues the recomputing of a run's step; the job's result says whether it is equal."""
         return self._enqueue(replay_run(self.database, self.settings, run, step))[0]
+
+    def start_leak_search(self, task: str) -> str:
+        """Queues a search for held-out rows that nearly stand among the training rows; its id."""
+        return self._enqueue(leaks_run(self.database, task))[0]
 
     def stop(self, run: str) -> Document:
         """Asks a run to end at its next step, with a checkpoint. Raises NotFound, StateError."""

@@ -19,6 +19,7 @@ from app.cli import (
     sequence,
     serve,
     task,
+    task_leaks,
     task_rows,
     traces,
     train,
@@ -54,7 +55,7 @@ for command in (
     serve.serve,
 ):
     sdlab.add_command(command)
-for part in (task_rows.edit, task_rows.diff):
+for part in (task_rows.edit, task_rows.diff, task_leaks.leaks):
     task.task.add_command(part)
 
 

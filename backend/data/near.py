@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from backend.data.demonstration import Demonstration
+from backend.data.report import count_of
 
 # Words in both prompts beside words in either (Jaccard). Below five words, one word is a lot.
 LIKENESS: Final = 0.8
@@ -16,6 +17,7 @@ _WORD: Final = re.compile(r"\w+")
 # Scripts that write without spaces give few words: their letters are compared in pairs.
 _LONG_WORD: Final = 16
 _TOLD_EVERY: Final = 500
+_SHOWN: Final = 60
 
 
 class Near(NamedTuple):
@@ -66,6 +68,20 @@ def near_duplicates(
         if not open_places:
             return
     told(total, total)
+
+
+def near_words(found: Sequence[Near]) -> str:
+    """What is told of near-duplicates, with the first as an example."""
+    if not found:
+        return "no held-out row is nearly one of the training rows"
+    near = found[0]
+    return (
+        f"{count_of(len(found), 'held-out row')} nearly {'stands' if len(found) == 1 else 'stand'} "
+        f"among the training rows, so that their scores may tell of memory rather than skill: "
+        f"row {near.held_out} is {near.likeness:.0%} like row {near.training} "
+        f"({near.held_out_text[:_SHOWN]!r} beside {near.training_text[:_SHOWN]!r}); "
+        "group them, or take one side out"
+    )
 
 
 def _words(row: Demonstration) -> frozenset[str]:

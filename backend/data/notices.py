@@ -11,7 +11,7 @@ from backend.data.columns import NAMES, TARGETS, Target, plain
 from backend.data.fields import INVISIBLE
 from backend.data.gathering import Gathering, Numbers
 from backend.data.mapping import ColumnMapping
-from backend.data.near import Near, near_duplicates
+from backend.data.near import near_duplicates, near_words
 from backend.data.parting import Parted
 from backend.data.report import Findings, count_of
 
@@ -22,7 +22,6 @@ _LONG_CHARS: Final = 2000
 # Up to so many rows, near-duplicates are looked for at once; beyond, by a job of their own.
 NEAR_ROWS: Final = 5_000
 _NEAR_CHARS: Final = 8 << 20
-_SHOWN: Final = 60
 
 
 def look_over(
@@ -142,20 +141,6 @@ def _warn_of_near(gathered: Gathering, parted: Parted, findings: Findings) -> No
         return
     found = list(near_duplicates(gathered.rows(parted.training), gathered.rows(parted.held_out)))
     findings.warn("near_leak", len(found), near_words(found))
-
-
-def near_words(found: Sequence[Near]) -> str:
-    """What is told of near-duplicates, with the first as an example."""
-    if not found:
-        return "no held-out row is nearly one of the training rows"
-    near = found[0]
-    return (
-        f"{count_of(len(found), 'held-out row')} nearly {'stands' if len(found) == 1 else 'stand'} "
-        f"among the training rows, so that their scores may tell of memory rather than skill: "
-        f"row {near.held_out} is {near.likeness:.0%} like row {near.training} "
-        f"({near.held_out_text[:_SHOWN]!r} beside {near.training_text[:_SHOWN]!r}); "
-        "group them, or take one side out"
-    )
 
 
 def _places(gathered: Gathering, places: Numbers) -> str:
