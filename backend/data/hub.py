@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import httpx
 import huggingface_hub
 from huggingface_hub import errors
 
@@ -20,6 +19,8 @@ PREFIX: Final = "hub:"
 _NAME: Final = r"[A-Za-z0-9][\w.-]{0,95}"
 # owner/name, and perhaps a folder or file in it.
 _DATASET: Final = re.compile(rf"({_NAME}/{_NAME})(?:/(.+))?", re.ASCII)
+# The error of the library that huggingface_hub asks through, which is another in other versions.
+_HTTP_ERROR: Final[type[Exception]] = errors.HfHubHTTPError.__bases__[0]
 _REMEDY: Final = "write it as hub:owner/name, as its page on huggingface.co has it"
 
 
@@ -83,7 +84,7 @@ def _fetch(name: str, within: str, folder: Path, max_mib: int) -> None:
         raise DataError("there is no such dataset", where=where, remedy=_REMEDY) from error
     except errors.HFValidationError as error:
         raise DataError("this is no dataset's name", where=where, remedy=_REMEDY) from error
-    except (httpx.HTTPError, OSError, ValueError, errors.HfHubHTTPError) as error:
+    except (_HTTP_ERROR, OSError, ValueError, errors.HfHubHTTPError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"it cannot be fetched ({reason[:200]})",
