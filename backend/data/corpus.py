@@ -18,7 +18,7 @@ _LEAST_WORDS: Final = 6
 
 def from_passage(row: Row) -> Iterator[Row | Problem]:
     """A row that asks to continue the passage, or the problem that nothing can be continued."""
-    heading, passage = str(row.fields[HEADING] or ""), str(row.fields[PASSAGE] or "")
+    heading, passage = (str(row.fields.get(name) or "") for name in (HEADING, PASSAGE))
     opening, rest = _parted(passage)
     if not rest:
         yield faulty(

@@ -23,28 +23,19 @@ class Shape(NamedTuple):
     reason: str
 
 
-# Rows with these columns are no demonstrations yet.
-_EXPANDED: Final[tuple[tuple[frozenset[str], Expand, Shape], ...]] = (
-    (
-        frozenset({INSTRUCTIONS, ANSWERS}),
-        from_api,
-        Shape("toolalpaca", f"each row has {INSTRUCTIONS} and {ANSWERS}: an API with its requests"),
-    ),
-    (
-        frozenset({HEADING, PASSAGE}),
-        from_passage,
-        Shape("text", "plain text: each passage is to be continued from its beginning"),
-    ),
+_TOOLALPACA: Final = Shape(
+    "toolalpaca", f"each row has {INSTRUCTIONS} and {ANSWERS}: an API with its requests"
 )
+_TEXT: Final = Shape("text", "plain text: each passage is to be continued from its beginning")
 
 
 def expansion(columns: Iterable[str]) -> tuple[Expand, Shape] | None:
     """How rows of these columns become demonstrations, where they are none themselves."""
     names = frozenset(columns)
-    for needed, expand, shape in _EXPANDED:
-        if needed <= names:
-            return expand, shape
-    return None
+    if names >= {INSTRUCTIONS, ANSWERS}:
+        return from_api, _TOOLALPACA
+    # A table may have such columns, too, beside a prompt.
+    return (from_passage, _TEXT) if names == {HEADING, PASSAGE} else None
 
 
 def expanded(
