@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.data.demonstration import Demonstration, Message
@@ -74,6 +74,7 @@ TASKS = (
 )
 
 
+@settings(deadline=None)
 @given(TASKS, st.floats(0.01, 0.99), st.integers(0, 5))
 def test_the_parts_are_disjoint_whole_and_never_empty(
     rows: list[Demonstration], share: float, seed: int
@@ -86,6 +87,7 @@ def test_the_parts_are_disjoint_whole_and_never_empty(
     assert not {prompt_key(r) for r in training} & {prompt_key(r) for r in held_out}
 
 
+@settings(deadline=None)
 @given(TASKS, st.integers(0, 5), st.data())
 def test_the_split_depends_on_seed_and_texts_alone(
     rows: list[Demonstration], seed: int, data: st.DataObject
@@ -97,6 +99,7 @@ def test_the_split_depends_on_seed_and_texts_alone(
     assert split_rows(rows, 0.5, seed) == split_rows(list(rows), 0.5, seed)
 
 
+@settings(deadline=None)
 @given(TASKS, st.data())
 def test_a_wanted_number_is_never_exceeded_by_more_than_one_prompt_needs(
     rows: list[Demonstration], data: st.DataObject
@@ -177,6 +180,7 @@ def grouped(number: int, group: str | None, tags: tuple[str, ...] = ()) -> Demon
     return row(number, f"p{number}").model_copy(update={"group": group, "tags": tags})
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcde"), min_size=2, max_size=30), st.integers(0, 5))
 def test_rows_of_one_group_stay_on_one_side(groups: list[str], seed: int) -> None:
     rows = [grouped(i, group) for i, group in enumerate(groups, 1)]
