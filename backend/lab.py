@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.config import RunConfig, Settings
-from backend.data.mapping import parse_overrides
-from backend.data.progress import Progress
-from backend.data.progress import tell_nobody as tell_no_progress
-from backend.data.split import parse_held_out
+from backend.data.load import Progress, Watch, unwatched
+from backend.data.split import Together
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
 from backend.jobs.documents import (
@@ -20,8 +18,6 @@ from backend.jobs.documents import (
     item_documents,
     run_document,
     run_documents,
-    task_document,
-    version_document,
 )
 from backend.jobs.estimates import estimate_run
 from backend.jobs.export_jobs import check_target, export_run, take_export
@@ -31,6 +27,7 @@ from backend.jobs.health import check_health
 from backend.jobs.holders import server_address
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
+from backend.jobs.leaks import leaks_run
 from backend.jobs.queue import find_run
 from backend.jobs.queue_order import QueueOrder
 from backend.jobs.replays import replay_run
@@ -41,14 +38,7 @@ from backend.jobs.sequences import (
     start_sequence,
 )
 from backend.jobs.supervisor import Supervisor
-from backend.jobs.tasks import (
-    NewTask,
-    add_bundled_tasks,
-    add_task,
-    choose_scorer,
-    export_task,
-    find_task,
-)
+from backend.jobs.task_verbs import TaskVerbs
 from backend.jobs.trace_documents import trace_documents
 from backend.jobs.trying import try_scorer
 from backend.jobs.waiting import Told, tell_nobody, wait_for
@@ -56,7 +46,9 @@ from backend.views import Views
 from storage.database import Database
 from storage.models import Run, new_id
 from storage.runs import Runs
-from storage.tasks import Tasks
+
+# What commands and pages give to the verbs and hear from them.
+__all__ = ["Lab", "Progress", "Together", "Watch", "examine", "unwatched"]
 
 
 def examine(settings: Settings) -> Document:
@@ -64,7 +56,7 @@ def examine(settings: Settings) -> Document:
     return {"checks": [asdict(check) for check in check_health(settings)]}
 
 
-class Lab:
+class Lab(TaskVerbs):
     """One lab, as ``from sdlab import Lab`` gives it; made by backend.bootstrap.build_lab."""
 
     def __init__(
@@ -84,50 +76,6 @@ class Lab:
     def close(self) -> None:
         """Gives the database's connections back; running workers go on."""
         self.database.close()
-
-    def add_task(
-        self,
-        path: Path,
-        name: str,
-        *,
-        columns: Sequence[str] = (),
-        scorer: str = "exact",
-        scorer_options: str = "",
-        held_out: str = "0.2",
-        seed: int = 0,
-        keep_good: bool = False,
-        progress: Progress = tell_no_progress,
-    ) -> Document:
-        """Stores a file of demonstrations as a version of a task, all or nothing.
-
-        ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
-        rows or a file; ``scorer`` is NAME, NAME:VALUE or NAME:{...}, with more parameters in
-        ``scorer_options``. Raises DataError, with a report where rows are faulty, and whatever
-        ``progress`` raises, which may so cancel it.
-        """
-        chosen = choose_scorer(scorer, scorer_options) if scorer_options else scorer
-        new = NewTask(
-            name, path, parse_overrides(columns), chosen, parse_held_out(held_out), seed, keep_good
-        )
-        added = add_task(self.database, self.settings, new, progress)
-        document = version_document(added.stored)
-        return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}
-
-    def add_bundled_tasks(self) -> list[Document]:
-        """The three tasks that ship with the lab."""
-        return [version_document(s) for s in add_bundled_tasks(self.database, self.settings)]
-
-    def tasks(self) -> list[Document]:
-        """All tasks with their versions."""
-        return [task_document(self.database, task) for task in Tasks(self.database).all()]
-
-    def task(self, name: str) -> Document:
-        """One task. Raises NotFound."""
-        return task_document(self.database, find_task(self.database, name).task)
-
-    def export_task(self, name: str, target: Path) -> Document:
-        """Writes a task's rows, training rows first, as JSONL."""
-        return export_task(self.database, name, target)
 
     def try_scorer(
         self, task: str, row: int, answer: str, scorer: str = "", options: str = ""
@@ -168,6 +116,10 @@ class Lab:
     def replay(self, run: str, step: int) -> str:
         """Queues the recomputing of a run's step; the job's result says whether it is equal."""
         return self._enqueue(replay_run(self.database, self.settings, run, step))[0]
+
+    def start_leak_search(self, task: str) -> str:
+        """Queues a search for held-out rows that nearly stand among the training rows; its id."""
+        return self._enqueue(leaks_run(self.database, task))[0]
 
     def stop(self, run: str) -> Document:
         """Asks a run to end at its next step, with a checkpoint. Raises NotFound, StateError."""

@@ -58,6 +58,8 @@ class TaskVersion(Base):
     mapping: Mapped[dict[str, Any]]
     report: Mapped[dict[str, Any]]
     split: Mapped[dict[str, Any]]
+    # How its rows came to be: from which file and by which choices, or edited from which version.
+    origin: Mapped[dict[str, Any] | None]
     upload_artifact_id: Mapped[str | None] = mapped_column(ForeignKey("artifacts.id"))
     training: Mapped[int]
     held_out: Mapped[int]

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from storage.database import Database, serialize
-from storage.models import Artifact, Base, Task, TaskRow, TaskVersion, new_id
+from storage.models import Artifact, Task, TaskRow, TaskVersion, new_id
+from storage.staging import STAGING, drop, drop_stale, stage
 
 Part = Literal["training", "held_out"]
-# Told how many rows of a version are written; what it raises undoes them.
-Written = Callable[[int], object]
-_ROWS_AT_ONCE: Final = 2_000
-# Into the table, not as objects: half the time, and the lab's other writers wait for it.
-_INSERT_ROWS: Final = insert(Base.metadata.tables[TaskRow.__tablename__])
+_BATCH_ROWS: Final = 2_000
+_BATCH_CHARACTERS: Final = 8 << 20
 
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What a task version is made of; ``rows`` holds (part, demonstration document) in order."""
+    """What a task version is made of; ``rows`` gives (part, demonstration document) in order.
+
+    They are taken once, while they are stored: there may be more than fit into memory.
+    """
 
     content_hash: str
     scorer: str
     mapping: Mapping[str, Any]
     report: Mapping[str, Any]
     split: Mapping[str, Any]
-    rows: tuple[tuple[Part, Mapping[str, Any]], ...]
+    rows: Iterable[tuple[Part, Mapping[str, Any]]]
     upload: Artifact | None = None
     held_out_upload: Artifact | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 class Tasks:
@@ -40,37 +44,44 @@ class Tasks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_version(
-        self, name: str, new: NewVersion, written: Written = lambda _rows: None
-    ) -> tuple[TaskVersion, bool]:
+    def add_version(self, name: str, new: NewVersion) -> tuple[TaskVersion, bool]:
         """The version of task ``name`` with this content, and whether it was added now.
 
         The task, the version, its rows and the upload come to be together or not at all.
         """
-        with self._database.write() as session:
-            serialize(session, "tasks")
-            task = session.scalar(select(Task).where(Task.name == name))
-            if task is None:
-                task = Task(id=new_id(), name=name)
-                session.add(task)
-                session.flush()
-            known = session.scalar(
-                select(TaskVersion).where(
-                    TaskVersion.task_id == task.id, TaskVersion.content_hash == new.content_hash
-                )
-            )
-            if known is not None:
-                return known, False
-            return _insert_version(session, task, new, written), True
+        drop_stale(self._database)
+        batches = _batches(new.rows)
+        first, second = next(batches, []), next(batches, None)
+        if second is None:
+            with self._database.write() as session:
+                return _add_version(session, name, new, first)
+        known = self._known(name, new.content_hash)
+        if known is not None:
+            return known, False
+        staged, counts = stage(self._database, new.scorer, chain([first, second], batches))
+        is_new = False
+        try:
+            with self._database.write() as session:
+                version, is_new = _add_version(session, name, new, (), staged, counts)
+        finally:
+            if not is_new:
+                drop(self._database, staged)
+        return version, is_new
+
+    def _known(self, name: str, content_hash: str) -> TaskVersion | None:
+        statement = select(TaskVersion).join(Task).where(Task.name == name)
+        with self._database.read() as session:
+            return session.scalar(statement.where(TaskVersion.content_hash == content_hash))
 
     def all(self) -> list[Task]:
         """Every task, by name."""
         with self._database.read() as session:
-            return list(session.scalars(select(Task).order_by(Task.name)))
+            tasks = select(Task).where(Task.name != STAGING).order_by(Task.name)
+            return list(session.scalars(tasks))
 
     def by_name(self, name: str) -> Task | None:
         with self._database.read() as session:
-            return session.scalar(select(Task).where(Task.name == name))
+            return session.scalar(select(Task).where(Task.name == name, Task.name != STAGING))
 
     def of_version(self, version_id: str) -> Task | None:
         """The task that a version belongs to."""
@@ -142,37 +153,86 @@ class Tasks:
             return {str(content["id"]): content for content in session.scalars(statement)}
 
 
-def _insert_version(session: Session, task: Task, new: NewVersion, written: Written) -> TaskVersion:
+def _add_version(
+    session: Session,
+    name: str,
+    new: NewVersion,
+    rows: Sequence[dict[str, Any]],
+    staged: str | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> tuple[TaskVersion, bool]:
+    """The task's version with these rows, or that whose rows are staged already."""
+    serialize(session, "tasks")
+    task = session.scalar(select(Task).where(Task.name == name))
+    if task is None:
+        task = Task(id=new_id(), name=name)
+        session.add(task)
+        session.flush()
+    known = session.scalar(
+        select(TaskVersion).where(
+            TaskVersion.task_id == task.id, TaskVersion.content_hash == new.content_hash
+        )
+    )
+    if known is not None:
+        return known, False
     uploads = [upload for upload in (new.upload, new.held_out_upload) if upload is not None]
     session.add_all(uploads)
     session.flush()
-    newest = session.scalar(
-        select(func.max(TaskVersion.number)).where(TaskVersion.task_id == task.id)
-    )
-    version = TaskVersion(
-        id=new_id(),
-        task_id=task.id,
-        number=(newest or 0) + 1,
-        content_hash=new.content_hash,
-        scorer=new.scorer,
-        mapping=dict(new.mapping),
-        report=dict(new.report),
-        split=dict(new.split),
-        upload_artifact_id=new.upload.id if new.upload else None,
-        training=_count(new.rows, "training"),
-        held_out=_count(new.rows, "held_out"),
-    )
+    version = session.get(TaskVersion, staged) if staged else None
+    if version is None:
+        version = TaskVersion(id=new_id())
+        counts = Counter(row["part"] for row in rows)
+    _describe(version, task, new, _next_number(session, task), counts or {})
     session.add(version)
     session.flush()
-    documents = [
-        {"version_id": version.id, "position": position, "part": part, "content": dict(content)}
-        for position, (part, content) in enumerate(new.rows)
-    ]
-    for begin in range(0, len(documents), _ROWS_AT_ONCE):
-        written(begin)
-        session.execute(_INSERT_ROWS, documents[begin : begin + _ROWS_AT_ONCE])
-    return version
+    if rows:
+        documents = [
+            {**row, "version_id": version.id, "position": position}
+            for position, row in enumerate(rows)
+        ]
+        session.execute(insert(TaskRow), documents)
+    return version, True
 
 
-def _count(rows: Iterable[tuple[Part, Mapping[str, Any]]], part: Part) -> int:
-    return sum(row_part == part for row_part, _ in rows)
+def _describe(
+    version: TaskVersion, task: Task, new: NewVersion, number: int, counts: Mapping[str, int]
+) -> None:
+    version.task_id = task.id
+    version.number = number
+    version.content_hash = new.content_hash
+    version.scorer = new.scorer
+    version.mapping = dict(new.mapping)
+    version.report = dict(new.report)
+    version.split = dict(new.split)
+    version.origin = dict(new.origin) if new.origin is not None else None
+    version.upload_artifact_id = new.upload.id if new.upload else None
+    version.training = counts.get("training", 0)
+    version.held_out = counts.get("held_out", 0)
+
+
+def _next_number(session: Session, task: Task) -> int:
+    numbers = select(func.max(TaskVersion.number)).where(TaskVersion.task_id == task.id)
+    return (session.scalar(numbers) or 0) + 1
+
+
+def _batches(rows: Iterable[tuple[Part, Mapping[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in lists that are neither long nor large."""
+    batch: list[dict[str, Any]] = []
+    length = 0
+    for part, content in rows:
+        batch.append({"part": part, "content": content})
+        length += _length(content)
+        if len(batch) >= _BATCH_ROWS or length >= _BATCH_CHARACTERS:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
+
+
+def _length(value: Any) -> int:
+    """About how many characters a document has."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_length(inner) for inner in value.values())
+    return sum(_length(inner) for inner in value) if isinstance(value, list | tuple) else 8

@@ -20,6 +20,8 @@ from app.cli import (
     sequence,
     serve,
     task,
+    task_leaks,
+    task_rows,
     traces,
     train,
     user,
@@ -57,6 +59,8 @@ for command in (
     user.user,
 ):
     sdlab.add_command(command)
+for part in (task_rows.edit, task_rows.diff, task_leaks.leaks):
+    task.task.add_command(part)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,8 @@ from gradio.utils import get_upload_folder
 from app.components.problems import go_to, no_problems, problems
 from app.long_actions import Progress
 from backend.errors import DataError, SdlabError
-from backend.lab import Lab
+from backend.lab import Lab, Watch
+from backend.lab import Progress as Told
 
 FILE: Final = "task-file"
 NAME: Final = "task-name"
@@ -47,7 +48,7 @@ def check(lab: Lab, upload: Upload, progress: Progress) -> Shown:
     def look(arguments: dict[str, Any]) -> Shown:
         return no_problems(), {
             "ok": True,
-            **lab.views.check_upload(**arguments, progress=progress),
+            **lab.views.check_upload(**arguments, watch=_watch(progress)),
         }
 
     return _answer(lab, upload, look)
@@ -58,12 +59,22 @@ def add(lab: Lab, upload: Upload, progress: Progress) -> Shown:
 
     def store(arguments: dict[str, Any]) -> Shown:
         plain = {**arguments, "held_out": repr(arguments["held_out"])}
-        stored = lab.add_task(**plain, progress=progress)
+        stored = lab.add_task(**plain, watch=_watch(progress))
         added = "new" if stored["is_new"] else "known"
         link = f"tasks?task={stored['name']}&version={stored['version']}&added={added}"
         return go_to(link), None
 
     return _answer(lab, upload, store)
+
+
+def _watch(progress: Progress) -> Watch:
+    """Tells of rows, and of how many there seem to be by the share of the bytes that are read."""
+
+    def tell(so_far: Told) -> None:
+        total = round(so_far.rows / so_far.share) if so_far.share > 0 else None
+        progress(so_far.stage, so_far.rows, total)
+
+    return tell
 
 
 def read_held_out(given: Any) -> float | int:

@@ -76,7 +76,7 @@ def shown(actions: LongActions, key: str) -> list[Any]:
 
 
 def _words(action: Action) -> str:
-    of = "so far" if action.total is None else f"of {action.total:,}"
+    of = "so far" if action.total is None else f"of about {action.total:,}"
     doing = f"{action.what}, {action.done:,} rows {of}" if action.what else "beginning"
     end = "; cancelling." if action.state == "cancelling" else "."
     return f"{action.title}: {doing}{end}"

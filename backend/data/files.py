@@ -7,46 +7,54 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from backend.atomic import size_of
+from backend.data.encodings import likely_encoding
+from backend.data.formats import zip_archive
 from backend.data.report import FileError
 
 _CHUNK: Final = 1 << 20
 _PARQUET: Final = b"PAR1"
 _OTHER_KINDS: Final = (
     (b"\x1f\x8b", "a gzip archive", "unpack it with gunzip and add what is inside"),
-    (b"PK\x03\x04", "a zip archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
     (b"BZh", "a bzip2 archive", "unpack it and add what is inside"),
     (b"\xfd7zXZ", "an xz archive", "unpack it and add what is inside"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "unpack it and add what is inside"),
     (b"%PDF", "a PDF document", "put its rows into a JSONL or CSV file"),
     (b"SQLite format 3", "a SQLite database", "export its table as CSV"),
     (b"\x89PNG", "a picture", "add a JSONL, JSON, CSV or Parquet file"),
-    (b"ARROW1", "an Arrow file", "save it as Parquet"),
     (b"GGUF", "a model", "add a JSONL, JSON, CSV or Parquet file"),
 )
 _WIDE_MARKS: Final = (
-    codecs.BOM_UTF32_LE,
-    codecs.BOM_UTF32_BE,
-    codecs.BOM_UTF16_LE,
-    codecs.BOM_UTF16_BE,
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 _SAVE_AS_UTF8: Final = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 
 
 def check_file(path: Path, max_mib: int) -> None:
-    """Raises FileError unless ``path`` is a file of 1 byte to ``max_mib`` that may be read."""
-    if path.is_dir():
-        raise FileError("folder", "it is a folder", "give a JSONL, JSON, CSV or Parquet file")
+    """Raises FileError unless ``path`` holds 1 byte to ``max_mib``, unpacked, and may be read."""
     if not path.exists():
         raise FileError("no_file", "there is no such file", "check the path")
-    if not path.is_file():
+    if path.is_dir():
+        size = size_of(path)
+    elif path.is_file():
+        size = path.stat().st_size
+        if size == 0:
+            raise FileError("no_rows", "the file is empty", "add one demonstration a row")
+    else:
         raise FileError("no_file", "it is a device or pipe", "save its content as a file first")
-    size = path.stat().st_size
-    if size == 0:
-        raise FileError("no_rows", "the file is empty", "add one demonstration a row")
+    _check_size(size, max_mib, "it has")
+    if path.is_file() and read_head(path, len(zip_archive.MARK)) == zip_archive.MARK:
+        _check_size(zip_archive.unpacked_bytes(path), max_mib, "unpacked it would have")
+
+
+def _check_size(size: int, max_mib: int, has: str) -> None:
     if size > max_mib << 20:
         raise FileError(
             "too_large",
-            f"it has {size / (1 << 20):,.1f} MiB, the limit is {max_mib:,} MiB",
+            f"{has} {size / (1 << 20):,.1f} MiB, the limit is {max_mib:,} MiB",
             "split the file, or raise SDLAB_MAX_UPLOAD_MIB",
         )
 
@@ -82,8 +90,10 @@ def check_text(path: Path, *, rows_are_lines: bool = False) -> None:
     A pass of its own: readers can then decode as they stream and never meet half a character.
     """
     with path.open("rb") as file:
-        if file.read(4).startswith(_WIDE_MARKS):
-            raise FileError("encoding", "it is UTF-16 or UTF-32 text, not UTF-8", _SAVE_AS_UTF8)
+        start = file.read(4)
+        for mark, name in _WIDE_MARKS:
+            if start.startswith(mark):
+                raise FileError("encoding", f"it is {name} text, not UTF-8", _SAVE_AS_UTF8)
         file.seek(0)
         _check_stream(file.read, rows_are_lines)
 
@@ -120,7 +130,8 @@ def _not_text(data: bytes, at: int, offset: int, line: int, rows_are_lines: bool
     elif at >= len(data) - 3 and data[at] >= 0xC2:
         text, kind = f"the last character, {place}, is cut in two", "torn"
     else:
-        text = f"byte 0x{data[at]:02x} {place} is not UTF-8; it looks like Windows-1252 or Latin-1"
+        guess = likely_encoding(data[at : at + 4096])
+        text = f"byte 0x{data[at]:02x} {place} is not UTF-8; it looks like {guess}"
         kind = "encoding"
     remedy = {
         "binary": "add a JSONL, JSON, CSV or Parquet file, or remove the byte",

@@ -5,38 +5,18 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, NamedTuple
 
 from backend.config import Frozen
+from backend.data.columns import NAMES, PRIVILEGED, TARGETS, TEXT_TARGETS, Target, plain
+from backend.data.fields import known_side
 from backend.data.formats.row import Row
 from backend.data.report import FileError
 from backend.errors import DataError
 
-Target = Literal["prompt", "demonstration", "messages", "reference", "tags", "id", "system"]
-TARGETS: Final[tuple[Target, ...]] = get_args(Target)
-
-# Usual names, best first.
-_NAMES: Final[Mapping[Target, tuple[str, ...]]] = {
-    "messages": ("messages", "conversation", "conversations", "chat", "dialog"),
-    "prompt": ("prompt", "question", "instruction", "input", "query", "request", "problem", "user"),
-    "demonstration": (
-        "demonstration",
-        "completion",
-        "response",
-        "answer",
-        "output",
-        "golden_response",
-        "reply",
-        "solution",
-        "target",
-        "assistant",
-    ),
-    "system": ("system", "system_prompt", "system_message"),
-    "reference": ("reference", "references", "expected", "gold", "ground_truth", "label"),
-    "tags": ("tags", "tag", "category", "topic", "group"),
-    "id": ("id", "uid", "example_id", "row_id"),
-}
-_TEXT_TARGETS: Final = ("messages", "prompt", "demonstration", "system")
+# The user's word for "nothing holds this".
+NO_COLUMN: Final = "-"
+YOUR_CHOICE: Final = "your choice"
 
 
 class ColumnChoice(Frozen):
@@ -57,10 +37,34 @@ class ColumnMapping(Frozen):
         return choice.column if choice else None
 
     @property
+    def all_columns(self) -> frozenset[str]:
+        """The columns of the file that it was made for."""
+        return frozenset((*self.unused, *(choice.column for choice in self.columns.values())))
+
+    @property
     def forgotten(self) -> tuple[str, ...]:
         """Unused columns whose names say that they hold part of a prompt or answer."""
-        telling = {name for target in _TEXT_TARGETS for name in _NAMES[target]}
-        return tuple(name for name in self.unused if _plain(name) in telling)
+        telling = {name for target in TEXT_TARGETS for name in NAMES[target]}
+        return tuple(name for name in self.unused if plain(name) in telling)
+
+
+class Remembered(NamedTuple):
+    """A mapping that was taken before, and where: ``lights@2``."""
+
+    source: str
+    mapping: ColumnMapping
+
+    def fits(self, columns: Iterable[str]) -> bool:
+        """Whether a file has the same columns as the one that it was made for."""
+        return self.mapping.all_columns == frozenset(columns)
+
+    @property
+    def choices(self) -> dict[Target, ColumnChoice]:
+        """Its columns, with the reason that they were taken before."""
+        return {
+            target: ColumnChoice(column=choice.column, reason=f"as in {self.source}")
+            for target, choice in self.mapping.columns.items()
+        }
 
 
 def parse_overrides(options: Iterable[str]) -> dict[str, str]:
@@ -82,43 +86,128 @@ def columns_of(sample: Iterable[Row]) -> list[str]:
 
 
 def guess_mapping(
-    columns: Sequence[str], sample: Sequence[Row], overrides: Mapping[str, str]
+    columns: Sequence[str],
+    sample: Sequence[Row],
+    overrides: Mapping[str, str],
+    remembered: Sequence[Remembered] = (),
 ) -> ColumnMapping:
     """A column for each target: the user's word first, then names, then what the rows hold.
 
-    Raises FileError for an unknown target or column, for messages beside a prompt or
+    Where the user says nothing, a mapping that was taken for the same columns before is taken
+    again. Raises FileError for an unknown target or column, for messages beside a prompt or
     demonstration, and where no prompt or demonstration is found.
     """
+    mapping = draft_mapping(columns, sample, overrides, remembered)
+    check_complete(mapping, columns)
+    return mapping
+
+
+def draft_mapping(
+    columns: Sequence[str],
+    sample: Sequence[Row],
+    overrides: Mapping[str, str],
+    remembered: Sequence[Remembered] = (),
+) -> ColumnMapping:
+    """As :func:`guess_mapping`, and also where prompt or demonstration are still missing."""
+    before = next((each for each in remembered if each.fits(columns)), None)
+    if before is not None and not overrides:
+        return _made(before.choices, columns)
+    told = {_known_target(target): column for target, column in overrides.items()}
+    without = {target for target, column in told.items() if column == NO_COLUMN}
     chosen = {
-        _known_target(target): ColumnChoice(column=_known(column, columns), reason="your choice")
-        for target, column in overrides.items()
+        target: ColumnChoice(column=_known(column, columns), reason=YOUR_CHOICE)
+        for target, column in told.items()
+        if target not in without
     }
-    told_texts = {"prompt", "demonstration"} & set(chosen)
-    if "messages" in chosen and told_texts:
-        raise FileError(
-            "mapping",
-            f"messages already hold prompt and demonstration, but {min(told_texts)} is mapped too",
-            "map either messages, or prompt and demonstration",
-        )
-    if not told_texts and "messages" not in chosen:
+    _check_no_contradiction(chosen)
+    if not {"prompt", "demonstration", "messages"} & set(told):
         turns = _find_turns(columns, sample)
         if turns is not None:
             chosen["messages"] = turns
     for target in TARGETS:
-        by_name = _find_by_name(target, _free_columns(target, columns, chosen))
-        if target not in chosen and by_name is not None and not _is_shadowed(target, chosen):
-            chosen[target] = by_name
-    _check_complete(chosen, columns)
+        if target in chosen or target in without or _is_shadowed(target, chosen):
+            continue
+        found = _find(target, columns, sample, chosen)
+        if found is not None:
+            chosen[target] = found
+    return _made(chosen, columns)
+
+
+def check_complete(mapping: ColumnMapping, columns: Sequence[str]) -> None:
+    """Raises FileError unless messages, or both prompt and demonstration, have their column."""
+    if "messages" in mapping.columns:
+        return
+    for target in ("prompt", "demonstration"):
+        if target not in mapping.columns:
+            raise FileError(
+                "mapping",
+                f"no column is known to hold the {target}; the file has {_listed(columns)}",
+                f"say which one with --map {target}=COLUMN",
+            )
+
+
+def _made(chosen: Mapping[Target, ColumnChoice], columns: Sequence[str]) -> ColumnMapping:
     taken = {choice.column for choice in chosen.values()}
-    return ColumnMapping(columns=chosen, unused=tuple(n for n in columns if n not in taken))
+    unused = tuple(name for name in columns if name not in taken)
+    return ColumnMapping(columns=dict(chosen), unused=unused)
+
+
+def _check_no_contradiction(chosen: Mapping[Target, ColumnChoice]) -> None:
+    texts = {"prompt", "demonstration"} & set(chosen)
+    if "messages" in chosen and texts:
+        raise FileError(
+            "mapping",
+            f"messages already hold prompt and demonstration, but {min(texts)} is mapped too",
+            "map either messages, or prompt and demonstration",
+        )
+
+
+def _find(
+    target: Target,
+    columns: Sequence[str],
+    sample: Sequence[Row],
+    chosen: Mapping[Target, ColumnChoice],
+) -> ColumnChoice | None:
+    free = _free_columns(target, columns, chosen)
+    if target == "input":
+        return _find_input(free, chosen)
+    found = _find_by_name(target, free)
+    if target == "split":
+        # Such names often hold something else: what stands in the rows decides.
+        told = found and all(
+            row.fields.get(found.column) is None or known_side(row.fields[found.column])
+            for row in sample
+        )
+        reason = "it says train, validation or test"
+        return ColumnChoice(column=found.column, reason=reason) if found and told else None
+    demonstration = chosen.get("demonstration")
+    if found is None and target == "reference" and demonstration is not None:
+        return _find_answer_beside(demonstration.column, free)
+    return found
+
+
+def _find_input(free: Sequence[str], chosen: Mapping[Target, ColumnChoice]) -> ColumnChoice | None:
+    """Alpaca's second half of a prompt."""
+    prompt = chosen.get("prompt")
+    names = {plain(name): name for name in free}
+    if prompt is None or plain(prompt.column) != "instruction" or "input" not in names:
+        return None
+    return ColumnChoice(column=names["input"], reason="it stands beside an instruction")
+
+
+def _find_answer_beside(column: str, free: Sequence[str]) -> ColumnChoice | None:
+    """The answer to score with, where the demonstration is only what the teacher is told."""
+    found = _find_by_name("demonstration", free) if plain(column) == PRIVILEGED else None
+    reason = "the answer beside a privileged context"
+    return ColumnChoice(column=found.column, reason=reason) if found else None
 
 
 def _free_columns(
     target: Target, columns: Sequence[str], chosen: Mapping[Target, ColumnChoice]
 ) -> list[str]:
     """Columns that may be guessed for ``target``: a reference may well be the answer, too."""
-    is_text = target in _TEXT_TARGETS
-    taken = {c.column for other, c in chosen.items() if other in _TEXT_TARGETS or not is_text}
+    is_text = target in TEXT_TARGETS
+    taken = {c.column for other, c in chosen.items() if other in TEXT_TARGETS or not is_text}
     return [name for name in columns if name not in taken]
 
 
@@ -145,14 +234,16 @@ def _known(column: str, columns: Sequence[str]) -> str:
 
 def _is_shadowed(target: Target, chosen: Mapping[Target, ColumnChoice]) -> bool:
     """Turns hold prompt and demonstration themselves, and are never found by name alone."""
-    return target == "messages" or ("messages" in chosen and target in ("prompt", "demonstration"))
+    texts = ("prompt", "input", "demonstration")
+    return target == "messages" or ("messages" in chosen and target in texts)
 
 
 def _find_turns(columns: Sequence[str], sample: Sequence[Row]) -> ColumnChoice | None:
     """A column of turns: by its content, the usual names first."""
-    usual = [name for name in columns if _plain(name) in _NAMES["messages"]]
+    usual = [name for name in columns if plain(name) in NAMES["messages"]]
     has_texts = all(_find_by_name(target, columns) for target in ("prompt", "demonstration"))
     others = [] if has_texts else [name for name in columns if name not in usual]
+    others = [name for name in others if plain(name) not in NAMES["tools"]]
     for name in (*usual, *others):
         if any(_holds_turns(row.fields.get(name)) for row in sample):
             return ColumnChoice(column=name, reason="it holds lists of turns")
@@ -169,27 +260,11 @@ def _holds_turns(value: Any) -> bool:
 
 
 def _find_by_name(target: Target, columns: Sequence[str]) -> ColumnChoice | None:
-    plain = {_plain(name): name for name in reversed(columns)}
-    for usual in _NAMES[target]:
-        if usual in plain:
-            return ColumnChoice(column=plain[usual], reason=f"a usual name for the {target}")
+    by_name = {plain(name): name for name in reversed(columns)}
+    for usual in NAMES[target]:
+        if usual in by_name:
+            return ColumnChoice(column=by_name[usual], reason=f"a usual name for the {target}")
     return None
-
-
-def _check_complete(chosen: Mapping[Target, ColumnChoice], columns: Sequence[str]) -> None:
-    if "messages" in chosen:
-        return
-    for target in ("prompt", "demonstration"):
-        if target not in chosen:
-            raise FileError(
-                "mapping",
-                f"no column is known to hold the {target}; the file has {_listed(columns)}",
-                f"say which one with --map {target}=COLUMN",
-            )
-
-
-def _plain(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TextIO
 
 from pydantic import Field
 
@@ -12,6 +13,8 @@ from backend.config import Frozen
 from backend.errors import DataError
 
 LISTED_PROBLEMS: Final = 1000
+# Ways to name the fields of a row that are told apart, each with the row where it first stood.
+_COLUMN_SETS: Final = 100
 
 
 class Problem(Frozen):
@@ -21,8 +24,12 @@ class Problem(Frozen):
     field: str
     problem: str
     remedy: str
-    # What REPORT's counts are keyed by; not part of the document.
+    # What REPORT's counts are keyed by, and the row as it stood; not part of the document.
     kind: str = Field("", exclude=True)
+    content: Any = Field(None, exclude=True, repr=False)
+
+    def without_content(self) -> Problem:
+        return self.model_copy(update={"content": None})
 
 
 class Report(Frozen):
@@ -62,16 +69,49 @@ class FileError(DataError):
 
 
 class Findings:
-    """Collects problems and warnings while rows stream by; memory stays bounded."""
+    """Collects problems and warnings while rows stream by; memory stays bounded.
 
-    def __init__(self) -> None:
+    Every faulty row is written to ``faulty`` as a line of JSON: its number, what is wrong with it,
+    and what stands there.
+    """
+
+    def __init__(self, faulty: TextIO | None = None) -> None:
         self.rows_read = 0
         self.counts: Counter[str] = Counter()
         self.faults = 0
+        self.faulty_rows = 0
         # Named in problems and warnings where they are about a second file.
         self.within = ""
+        # How often rows have these names of fields, and the first such row.
+        self.column_sets: dict[tuple[str, ...], list[int]] = {}
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
+        self._faulty = faulty
+
+    def saw_columns(self, row: int, fields: Mapping[str, Any]) -> None:
+        """Counts the ways in which rows name their fields."""
+        names = tuple(fields)
+        seen = self.column_sets.get(names)
+        if seen is not None:
+            seen[0] += 1
+        elif len(self.column_sets) < _COLUMN_SETS:
+            self.column_sets[names] = [1, row]
+
+    def add_row(self, problems: Sequence[Problem]) -> None:
+        """All that is wrong with one row."""
+        self.faulty_rows += 1
+        listed = [self.add(problem) for problem in problems]
+        if self._faulty is not None:
+            document = {
+                "row": listed[0].row,
+                "problems": [
+                    {"field": each.field, "problem": each.problem, "remedy": each.remedy}
+                    for each in listed
+                ],
+                "content": listed[0].content,
+            }
+            # Half characters, which faulty rows may hold, are no UTF-8: they stay escaped.
+            self._faulty.write(json.dumps(document, default=str) + "\n")
 
     def add(self, problem: Problem) -> Problem:
         """Counts a problem, lists it while there is room, and returns it as it is listed."""
@@ -80,7 +120,9 @@ class Findings:
         self.faults += 1
         self.counts[problem.kind] += 1
         if len(self._problems) < LISTED_PROBLEMS:
-            self._problems.append(problem)
+            # What stands in the row goes into its own file, not into the report.
+            listed = problem if problem.content is None else problem.without_content()
+            self._problems.append(listed)
         return problem
 
     def stop(self, problem: Problem) -> Problem:

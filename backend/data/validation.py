@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple
 
+from backend.data.columns import NAMES, Target, plain
 from backend.data.demonstration import Demonstration, Message
-from backend.data.fields import RowError, as_reference, as_tags, as_text, required_text
+from backend.data.fields import (
+    RowError,
+    Side,
+    as_reference,
+    as_side,
+    as_tags,
+    as_text,
+    required_text,
+)
 from backend.data.formats.row import Row
-from backend.data.mapping import ColumnMapping, Target, columns_of, guess_mapping
+from backend.data.mapping import ColumnMapping, Remembered, columns_of, draft_mapping
 from backend.data.report import FileError, Findings, Problem
-from backend.data.turns import check_prompt, read_turns
+from backend.data.shapes import Shape, expanded, expansion, name_shape
+from backend.data.tools import tools_text
+from backend.data.turns import check_prompt, read_answer_turn, read_prompt_turns, read_turns
 
-Value = TypeVar("Value")
 Entry = Row | Problem | FileError
 # Readable rows whose names and content the mapping is guessed from, and how far to look for them.
-_SAMPLE: Final = 200
+SAMPLE: Final = 200
 _SEARCH: Final = 10_000
 
-_NO_CONVERSATION: Final[tuple[tuple[Message, ...], str]] = ((), "")
-_NO_TAGS: Final[tuple[str, ...]] = ()
 
-_read_prompt = partial(required_text, remedy="add a prompt or remove the row")
-_read_answer = partial(required_text, remedy="add a response or remove the row")
+class Draft(NamedTuple):
+    """The first rows of a file, how they may be read, and the stream of all rows."""
+
+    sample: list[Row]
+    columns: list[str]
+    mapping: ColumnMapping
+    shape: Shape
+    rows: Iterator[Entry]
 
 
-def validate_rows(
-    rows: Iterable[Row | Problem], overrides: Mapping[str, str], findings: Findings
-) -> tuple[list[Demonstration], ColumnMapping]:
-    """The good rows, and the mapping that they were read by; problems go to ``findings``.
+class Read(NamedTuple):
+    """A good row, and the side that the file itself puts it on."""
 
-    Raises FileError where the file cannot be read on or no mapping is found.
+    demonstration: Demonstration
+    side: Side | None
+
+
+def draft(
+    rows: Iterable[Row | Problem],
+    overrides: Mapping[str, str],
+    remembered: Sequence[Remembered] = (),
+) -> Draft:
+    """Looks at the first rows, and takes those apart that hold several demonstrations.
+
+    Raises FileError for a mapping that names what is not there; one that lacks prompt or
+    demonstration is no error yet.
     """
     stream = _with_fault(rows)
     first = _first_rows(stream)
     sample = [row for row in first if isinstance(row, Row)]
+    known = expansion(columns_of(sample))
+    everything: Iterator[Entry] = chain(first, stream)
+    if known is not None:
+        expand, _ = known
+        everything = expanded(everything, expand)
+        first = _first_rows(everything)
+        sample = [row for row in first if isinstance(row, Row)]
+        everything = chain(first, everything)
+    columns = columns_of(sample)
     # Where no row could be read, the rows' own problems say more than a missing column would.
     mapping = ColumnMapping(columns={})
     if sample:
-        mapping = guess_mapping(columns_of(sample), sample, overrides)
-    return list(_read_all(chain(first, stream), mapping, findings)), mapping
+        mapping = draft_mapping(columns, sample, overrides, remembered)
+    shape = known[1] if known is not None else name_shape(mapping, sample)
+    return Draft(sample, columns, mapping, shape, everything)
 
 
 def _with_fault(rows: Iterable[Row | Problem]) -> Iterator[Entry]:
@@ -58,80 +91,138 @@ def _first_rows(stream: Iterator[Entry]) -> list[Entry]:
     for row in islice(stream, _SEARCH):
         first.append(row)
         good += isinstance(row, Row)
-        if good == _SAMPLE:
+        if good == SAMPLE:
             break
     return first
 
 
-def _read_all(
+def read_rows(
     rows: Iterable[Entry], mapping: ColumnMapping, findings: Findings
-) -> Iterator[Demonstration]:
+) -> Iterator[Read | None]:
+    """The good rows, and None for each faulty one, whose problems go to ``findings``.
+
+    Raises FileError where the file cannot be read on.
+    """
+    reader = RowReader(mapping)
     for row in rows:
         if isinstance(row, FileError):
             raise row
         findings.rows_read += 1
         if isinstance(row, Problem):
-            findings.add(row)
+            findings.add_row([row])
+            yield None
             continue
-        demonstration, problems = read_row(row, mapping)
-        for problem in problems:
-            findings.add(problem)
-        if demonstration is not None:
-            yield demonstration
+        findings.saw_columns(row.number, row.fields)
+        read = reader.read(row)
+        if isinstance(read, list):
+            findings.add_row(read)
+            yield None
+        else:
+            yield read
 
 
-def read_row(row: Row, mapping: ColumnMapping) -> tuple[Demonstration | None, list[Problem]]:
-    """The row's demonstration, or one problem for each faulty field."""
-    reading = _Reading(row, mapping)
-    messages, answer = _conversation(reading)
-    reference = reading.field("reference", as_reference, None)
-    tags = reading.field("tags", as_tags, _NO_TAGS)
-    name = reading.field("id", as_text, None)
-    if reading.problems:
-        return None, reading.problems
-    demonstration = Demonstration(
-        id=(name or f"row-{row.number}").strip(),
-        row=row.number,
-        messages=messages,
-        demonstration=answer,
-        reference=reference,
-        tags=tags,
-    )
-    return demonstration, []
+class RowReader:
+    """Reads rows by one mapping."""
 
+    def __init__(self, mapping: ColumnMapping) -> None:
+        self._steps = [
+            (target, column, read)
+            for target, read in _FIELDS.items()
+            if (column := mapping.column(target)) is not None
+        ]
 
-class _Reading:
-    """Reads the fields of one row, and keeps what is wrong with them."""
-
-    def __init__(self, row: Row, mapping: ColumnMapping) -> None:
-        self._row = row
-        self._mapping = mapping
-        self.problems: list[Problem] = []
-
-    def field(self, target: Target, read: Callable[[Any, str], Value], otherwise: Value) -> Value:
-        """What ``read`` makes of the target's column; ``otherwise`` without one, or on a fault."""
-        column = self._mapping.column(target)
-        if column is None:
-            return otherwise
-        return self.attempt(lambda: read(self._row.fields.get(column), column), otherwise)
-
-    def attempt(self, read: Callable[[], Value], otherwise: Value) -> Value:
+    def read(self, row: Row) -> Read | list[Problem]:
+        """The row's demonstration, or one problem for each faulty field."""
+        fields = row.fields
+        found: dict[Target, Any] = {}
+        problems: list[Problem] = []
+        for target, column, read in self._steps:
+            try:
+                found[target] = read(fields.get(column), column)
+            except RowError as error:
+                problems.append(_hinted(error, target, row).at(row.number, fields))
+        if problems:
+            return problems
         try:
-            return read()
+            messages, answer = _conversation(found)
         except RowError as error:
-            self.problems.append(error.at(self._row.number))
-            return otherwise
+            return [error.at(row.number, fields)]
+        name = found.get("id")
+        demonstration = Demonstration(
+            id=name.strip() if name else f"row-{row.number}",
+            row=row.number,
+            messages=messages,
+            demonstration=answer,
+            reference=found.get("reference"),
+            tags=found.get("tags", ()),
+            group=found.get("group"),
+        )
+        return Read(demonstration, found.get("split"))
 
 
-def _conversation(reading: _Reading) -> tuple[tuple[Message, ...], str]:
-    """Prompt and answer, from turns or from two columns, under the row's own system message."""
-    messages, answer = reading.field("messages", read_turns, _NO_CONVERSATION)
-    if not messages and not reading.problems:
-        prompt = reading.field("prompt", _read_prompt, "")
-        answer = reading.field("demonstration", _read_answer, "")
-        messages = (Message(role="user", content=prompt),)
-    system = reading.field("system", as_text, None)
-    if system is not None and messages:
-        messages = (Message(role="system", content=system), *messages)
-        reading.attempt(lambda: check_prompt(messages, "messages"), None)
+def _read_prompt(value: Any, column: str) -> tuple[Message, ...]:
+    if isinstance(value, list) and value:
+        return read_prompt_turns(value, column)
+    text = required_text(value, column, "add a prompt or remove the row")
+    return (Message(role="user", content=text),)
+
+
+def _read_answer(value: Any, column: str) -> str:
+    if isinstance(value, list) and value:
+        return read_answer_turn(value, column)
+    return required_text(value, column, "add a response or remove the row")
+
+
+_FIELDS: Final[Mapping[Target, Callable[[Any, str], Any]]] = {
+    "messages": read_turns,
+    "prompt": _read_prompt,
+    "input": as_text,
+    "demonstration": _read_answer,
+    "system": as_text,
+    "tools": tools_text,
+    "reference": as_reference,
+    "tags": as_tags,
+    "id": as_text,
+    "group": as_text,
+    "split": as_side,
+}
+_MISSING: Final = frozenset({"missing", "empty"})
+
+
+def _conversation(found: Mapping[Target, Any]) -> tuple[tuple[Message, ...], str]:
+    """Prompt and answer, under the row's own system message and tools. Raises RowError."""
+    if "messages" in found:
+        messages, answer = found["messages"]
+    else:
+        messages, answer = found.get("prompt", ()), found.get("demonstration", "")
+    if found.get("input"):
+        *earlier, last = messages
+        messages = (
+            *earlier,
+            Message(role=last.role, content=f"{last.content}\n\n{found['input']}"),
+        )
+    if found.get("system"):
+        messages = (Message(role="system", content=found["system"]), *messages)
+        check_prompt(messages, "messages")
+    if found.get("tools"):
+        messages = _with_tools(messages, found["tools"])
     return messages, answer
+
+
+def _with_tools(messages: Sequence[Message], tools: str) -> tuple[Message, ...]:
+    """The tools at the end of the system turn, which is added where there is none."""
+    if messages and messages[0].role == "system":
+        content = f"{messages[0].content}\n\n{tools}"
+        return (Message(role="system", content=content), *messages[1:])
+    return (Message(role="system", content=tools), *messages)
+
+
+def _hinted(error: RowError, target: Target, row: Row) -> RowError:
+    """The error, with another remedy where the row has the field under another usual name."""
+    if error.kind not in _MISSING or error.field in row.fields:
+        return error
+    other = next((name for name in row.fields if plain(name) in NAMES[target]), None)
+    if other is None:
+        return error
+    remedy = f'this row names it "{other[:40]}": give it the same name in all rows'
+    return RowError(error.kind, error.field, error.problem, remedy)

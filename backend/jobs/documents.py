@@ -31,6 +31,7 @@ def version_document(stored: StoredTask) -> Document:
         "content_hash": version.content_hash,
         "mapping": version.mapping,
         "split": version.split,
+        "origin": version.origin or {},
         "report": version.report,
         "created_at": version.created_at.isoformat(),
     }

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from backend.atomic import file_sha256, new_file
+from backend.atomic import new_file
 from backend.bundled import TASKS, material_path
 from backend.config import Settings
 from backend.data.demonstration import Demonstration
-from backend.data.load import Loaded, load_demonstrations
-from backend.data.progress import STORING, Progress, tell_nobody
-from backend.data.report import Report
-from backend.data.writing import to_jsonl
+from backend.data.hub import fetched
+from backend.data.load import Loaded, Loading, Progress, Watch, load_demonstrations
+from backend.data.mapping import ColumnMapping, Remembered
+from backend.data.preview import preview
+from backend.data.report import Report, ReportedDataError
+from backend.data.spool import StoredRows
+from backend.data.writing import to_jsonl, write_csv
 from backend.errors import DataError, NotFound, StateError
 from backend.evaluation.scorers import choose
+from backend.jobs.task_files import kept_uploads
 from storage.database import Database
 from storage.models import Artifact, Task, TaskVersion
 from storage.tasks import NewVersion, Part, Tasks
 
+_TOLD_EVERY: Final = 2_000
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 BUNDLED_SCORERS: Final[Mapping[str, str]] = {"house-style": "parts"}
 
@@ -38,15 +41,11 @@ class StoredTask:
 
 @dataclass(frozen=True)
 class NewTask:
-    """What a user gives to add a task; see load_demonstrations for ``held_out``."""
+    """What a user gives to add a task."""
 
     name: str
     path: Path
-    overrides: Mapping[str, str]
-    scorer: str = "exact"
-    held_out: float | int | Path = 0.2
-    seed: int = 0
-    keep_good: bool = False
+    loading: Loading = field(default_factory=Loading)
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,20 @@ class Added:
     is_new: bool
 
 
-def add_task(
-    database: Database, settings: Settings, new: NewTask, progress: Progress = tell_nobody
-) -> Added:
+def add_task(database: Database, settings: Settings, new: NewTask) -> Added:
     """Reads, checks and stores a file of demonstrations, all of it or nothing.
 
-    Raises DataError for a bad name or scorer, ReportedDataError for bad rows, and whatever
-    ``progress`` raises: then nothing is stored.
+    Raises DataError for a bad name or scorer, and ReportedDataError for bad rows.
     """
-    loaded = load_new_task(settings, new, progress)
-    total = len(loaded.training) + len(loaded.held_out)
-    with _kept_uploads(settings, new) as (upload, apart):
-        version, is_new = Tasks(database).add_version(
-            new.name,
-            _as_version(new, loaded, upload, apart),
-            lambda rows: progress(STORING, rows, total),
-        )
+    if new.loading.faulty_to is not None:
+        check_free(new.loading.faulty_to)
+    with fetched(new.path, settings.max_upload_mib) as path:
+        new = replace(new, path=path)
+        loaded = load_new_task(database, settings, new)
+        with kept_uploads(settings, _files(new)) as uploads:
+            version, is_new = Tasks(database).add_version(
+                new.name, _as_version(new, loaded, uploads)
+            )
     task = Tasks(database).of_version(version.id)
     assert task is not None  # stored in the same transaction
     return Added(StoredTask(task, version), loaded.report, is_new)
@@ -86,9 +83,10 @@ def add_bundled_tasks(database: Database, settings: Settings) -> list[StoredTask
         new = NewTask(
             name=name,
             path=material_path(f"tasks/{name}.training.jsonl"),
-            overrides={},
-            scorer=BUNDLED_SCORERS.get(name, "exact"),
-            held_out=material_path(f"tasks/{name}.held_out.jsonl"),
+            loading=Loading(
+                scorer=BUNDLED_SCORERS.get(name, "exact"),
+                held_out=material_path(f"tasks/{name}.held_out.jsonl"),
+            ),
         )
         stored.append(add_task(database, settings, new).stored)
     return stored
@@ -135,34 +133,93 @@ def demonstrations(
 
 
 def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
-    """Writes a task's rows, training rows first, as JSONL. Raises StateError over a file."""
+    """Writes a task's rows, training rows first, as JSONL, or as CSV where the name ends so.
+
+    Raises StateError over a file.
+    """
+    check_free(target)
+    version_id = find_task(database, name).version.id
+    parts: tuple[Part, ...] = ("training", "held_out")
+    rows = [(row, part) for part in parts for row in demonstrations(database, version_id, part)]
+    escaped = 0
+    with new_file(target) as partial:
+        if target.suffix.lower() == ".csv":
+            escaped = write_csv(partial, rows)
+        else:
+            with partial.open("w", encoding="utf-8") as handle:
+                handle.writelines(line for row, part in rows for line in to_jsonl([row], part))
+    return {
+        "path": str(target),
+        "rows": len(rows),
+        "bytes": target.stat().st_size,
+        "escaped": escaped,
+    }
+
+
+def write_faulty_rows(
+    database: Database, settings: Settings, new: NewTask, target: Path
+) -> dict[str, Any]:
+    """Writes the faulty rows of a file as JSONL, each with what is wrong; stores nothing.
+
+    Raises StateError over a file, and DataError where the file itself cannot be read.
+    """
+    check_free(target)
+    loading = replace(new.loading, faulty_to=target)
+    with fetched(new.path, settings.max_upload_mib) as path:
+        try:
+            report = load_new_task(database, settings, NewTask(new.name, path, loading)).report
+        except ReportedDataError as error:
+            report = error.report
+    with target.open("rb") as file:
+        count = sum(1 for _ in file)
+    return {
+        "path": str(target),
+        "rows": count,
+        "bytes": target.stat().st_size,
+        "report": report.model_dump(mode="json"),
+    }
+
+
+def preview_file(
+    database: Database, settings: Settings, path: Path, name: str, overrides: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a file looks like, see :func:`backend.data.preview.preview`; stores nothing."""
+    with fetched(path, settings.max_upload_mib) as local:
+        return preview(local, overrides, remembered(database, name), settings.max_upload_mib)
+
+
+def check_free(target: Path) -> None:
+    """Raises StateError where something is at this place already."""
     if target.exists():
         raise StateError(
             "there is something at this place already",
             where=str(target),
             remedy="name another file, or remove it first",
         )
-    version_id = find_task(database, name).version.id
-    parts: tuple[Part, ...] = ("training", "held_out")
-    rows = [row for part in parts for row in demonstrations(database, version_id, part)]
-    with new_file(target) as partial, partial.open("w", encoding="utf-8") as handle:
-        handle.writelines(to_jsonl(rows))
-    return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
 
 
-def load_new_task(settings: Settings, new: NewTask, progress: Progress = tell_nobody) -> Loaded:
+def load_new_task(database: Database, settings: Settings, new: NewTask) -> Loaded:
     """Reads, checks and splits a file; stores nothing. Raises DataError as adding it would."""
-    scorer = check_names(new.name, new.scorer)
-    return load_demonstrations(
-        new.path,
-        overrides=new.overrides,
-        held_out=new.held_out,
-        seed=new.seed,
-        keep_good=new.keep_good,
-        scorer=scorer,
+    loading = replace(
+        new.loading,
+        scorer=check_names(new.name, new.loading.scorer),
         max_mib=settings.max_upload_mib,
-        progress=progress,
+        scratch=settings.home,
+        remembered=remembered(database, new.name),
     )
+    return load_demonstrations(new.path, loading)
+
+
+def remembered(database: Database, name: str) -> list[Remembered]:
+    """The mappings that a task's files were read by, newest first."""
+    tasks = Tasks(database)
+    task = tasks.by_name(name)
+    versions = tasks.versions(task.id) if task is not None else []
+    return [
+        Remembered(f"{name}@{version.number}", ColumnMapping.model_validate(version.mapping))
+        for version in reversed(versions)
+        if version.mapping.get("columns")
+    ]
 
 
 def choose_scorer(scorer: str, options: str = "") -> str:
@@ -181,49 +238,39 @@ def check_names(name: str, scorer: str) -> str:
     return choose_scorer(scorer)
 
 
-@contextmanager
-def _kept_uploads(settings: Settings, new: NewTask) -> Iterator[tuple[Artifact, Artifact | None]]:
-    """The file, and the held-out one if there is one, under the lab's own names for them.
-
-    Those that were not there before are removed again after an error.
-    """
-    made: list[Path] = []
-    try:
-        upload = _keep_upload(settings, new.path, made)
-        apart = None
-        if isinstance(new.held_out, Path):
-            apart = _keep_upload(settings, new.held_out, made)
-        yield upload, apart
-    except BaseException:
-        for path in made:
-            path.unlink(missing_ok=True)
-        raise
+def _files(new: NewTask) -> list[Path]:
+    """The task's file, and that of its held-out rows if they have one."""
+    held_out = new.loading.held_out
+    return [new.path, held_out] if isinstance(held_out, Path) else [new.path]
 
 
-def _keep_upload(settings: Settings, path: Path, made: list[Path]) -> Artifact:
-    digest = file_sha256(path)
-    kept = settings.home / "uploads" / f"{digest}{path.suffix.lower()}"
-    if not kept.exists():
-        with new_file(kept) as partial:
-            shutil.copyfile(path, partial)
-        made.append(kept)
-    relative = kept.relative_to(settings.home).as_posix()
-    return Artifact(kind="upload", path=relative, sha256=digest, bytes=kept.stat().st_size)
-
-
-def _as_version(
-    new: NewTask, loaded: Loaded, upload: Artifact, apart: Artifact | None
-) -> NewVersion:
-    rows: list[tuple[Part, Mapping[str, object]]] = []
-    rows += [("training", row.model_dump(mode="json")) for row in loaded.training]
-    rows += [("held_out", row.model_dump(mode="json")) for row in loaded.held_out]
+def _as_version(new: NewTask, loaded: Loaded, uploads: Sequence[Artifact]) -> NewVersion:
+    upload, apart = [*uploads, None][:2]
     return NewVersion(
         content_hash=loaded.content_hash,
-        scorer=choose_scorer(new.scorer),
+        scorer=choose_scorer(new.loading.scorer),
         mapping=loaded.mapping.model_dump(mode="json"),
         report=loaded.report.model_dump(mode="json"),
         split=loaded.split | ({"upload": apart.path, "sha256": apart.sha256} if apart else {}),
-        rows=tuple(rows),
+        origin=loaded.origin,
+        rows=_told_rows(loaded, new.loading.watch),
         upload=upload,
         held_out_upload=apart,
     )
+
+
+def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, Mapping[str, Any]]]:
+    """The rows of both parts, while the watcher hears how many are stored."""
+    total = len(loaded.training) + len(loaded.held_out)
+    sides: tuple[tuple[Part, StoredRows], ...] = (
+        ("training", loaded.training),
+        ("held_out", loaded.held_out),
+    )
+    stored = 0
+    for part, rows in sides:
+        for document in rows.documents():
+            if stored % _TOLD_EVERY == 0:
+                watch(Progress("storing", stored, stored / total))
+            stored += 1
+            yield part, document
+    watch(Progress("storing", stored, 1.0))

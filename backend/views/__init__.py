@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.config import Settings
+from backend.data.load import Loading, Watch, unwatched
 from backend.data.mapping import parse_overrides
-from backend.data.progress import Progress, tell_nobody
+from backend.data.split import HeldOut, Together
 from backend.jobs.documents import Document
-from backend.jobs.tasks import NewTask, check_names
+from backend.jobs.task_edits import task_difference
+from backend.jobs.tasks import NewTask, check_names, preview_file
 from backend.views.curves import loss_lines, metric_curves
 from backend.views.files import StoredFile, artifact_file
 from backend.views.forgetting import (
@@ -106,6 +108,19 @@ class Views:
         """Raises DataError, whose ``where`` is ``name`` or ``scorer``."""
         check_names(name, scorer)
 
+    def preview(self, path: Path, name: str = "", columns: Sequence[str] = ()) -> Document:
+        """Format, shape, mapping with reasons and first rows of a file, or of ``hub:owner/name``.
+
+        A mapping that was taken for a file of the same columns is offered again (``as_in``).
+        Raises DataError where it cannot be read.
+        """
+        overrides = parse_overrides(columns)
+        return preview_file(self._database, self._settings, path, name, overrides)
+
+    def task_difference(self, before: str, after: str) -> Document:
+        """What changed from one version to another, as ``lights@1`` and ``lights@2``."""
+        return task_difference(self._database, before, after)
+
     def check_upload(
         self,
         path: Path,
@@ -113,14 +128,22 @@ class Views:
         *,
         columns: Sequence[str] = (),
         scorer: str = "exact",
-        held_out: float | int = 0.2,
+        held_out: HeldOut = None,
+        together: Together = "group",
         keep_good: bool = False,
-        progress: Progress = tell_nobody,
+        watch: Watch = unwatched,
     ) -> Document:
         """What ``lab.add_task`` would store; stores nothing. Raises as that would."""
         mapping = parse_overrides(columns)
-        new = NewTask(name, path, mapping, scorer, held_out, keep_good=keep_good)
-        return check_upload(self._database, self._settings, new, progress)
+        loading = Loading(
+            overrides=mapping,
+            held_out=held_out,
+            together=together,
+            keep_good=keep_good,
+            scorer=scorer,
+            watch=watch,
+        )
+        return check_upload(self._database, self._settings, NewTask(name, path, loading))
 
     def scorers(self) -> list[str]:
         """The scorers that a task can have."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from backend.bundled import material_path
 from backend.config import Settings
+from backend.data.hub import fetched
 from backend.data.load import Loaded
-from backend.data.progress import Progress, tell_nobody
 from backend.errors import NotFound
 from backend.evaluation.intervals import wilson
 from backend.evaluation.scorers import SCORERS
@@ -103,11 +104,10 @@ def find_row(database: Database, name: str, number: str, place: int) -> TaskRow:
     return found
 
 
-def check_upload(
-    database: Database, settings: Settings, new: NewTask, progress: Progress = tell_nobody
-) -> Document:
-    """What adding a file would store; stores nothing. Raises as adding would."""
-    loaded = load_new_task(settings, new, progress)
+def check_upload(database: Database, settings: Settings, new: NewTask) -> Document:
+    """What adding a file would store; stores nothing. Raises DataError as adding would."""
+    with fetched(new.path, settings.max_upload_mib) as path:
+        loaded = load_new_task(database, settings, replace(new, path=path))
     tasks = Tasks(database)
     task = tasks.by_name(new.name)
     versions = tasks.versions(task.id) if task else []

@@ -107,11 +107,12 @@ class Artifact(Document):
 class Run(Document):
     id: Text
     name: Text
-    kind: Literal["train", "premise", "evaluate", "export", "replay"]
+    kind: Literal["train", "premise", "evaluate", "export", "replay", "leaks"]
     state: State
     method: str
     task: str | None
-    model: Text
+    # Empty where the job needs none.
+    model: str
     progress: Progress
     metrics: dict[str, Number | None]
     evaluations: list[Evaluation]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from backend.bootstrap import build_lab
+from backend.config import Settings
+from backend.errors import DataError
+from backend.lab import Lab
 from tests.cli import contract
 from tests.cli.command import Outcome
 from tests.data.gallery import GALLERY
@@ -38,10 +42,21 @@ def stored(home: Path, with_task: str) -> Callable[[], object]:
     return look
 
 
+@pytest.fixture
+def lab(home: Path, stored: Callable[[], object]) -> Iterator[Lab]:
+    """The same lab as the commands', as pages have it."""
+    opened = build_lab(Settings(home=home))
+    yield opened
+    opened.close()
+
+
 def test_a_broken_file_is_refused_and_nothing_is_stored(
-    call: Call, stored: Callable[[], object], tmp_path: Path
+    call: Call, stored: Callable[[], object], lab: Lab, tmp_path: Path
 ) -> None:
-    """Broken, empty, binary, wrongly encoded, duplicates only, unknown columns, no answer."""
+    """Broken, empty, binary, wrongly encoded, duplicates only, unknown columns, no answer.
+
+    Command line, its JSON, and what the page is given say the same.
+    """
     before = stored()
     for case, name, content, message in GALLERY:
         path = tmp_path / name
@@ -54,6 +69,9 @@ def test_a_broken_file_is_refused_and_nothing_is_stored(
         assert refused.err == f"sdlab: {message}\n"
         assert refused.document["error"]["code"] == "bad_data"
         assert stored() == before, case
+        with pytest.raises(DataError) as checked:
+            lab.views.check_upload(path, "broken")
+        assert {"error": checked.value.as_document(), **checked.value.details} == refused.document
 
 
 def test_all_faulty_rows_are_listed_with_row_and_field(call: Call, tmp_path: Path) -> None:

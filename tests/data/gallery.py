@@ -9,6 +9,8 @@ import json
 import pyarrow
 import pyarrow.parquet
 
+from tests.data.gallery_containers import CONTAINERS
+
 GOOD = '{"prompt": "a", "answer": "b"}\n{"prompt": "c", "answer": "d"}\n'
 UTF8 = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 UNPACK = "unpack it with gunzip and add what is inside"
@@ -45,7 +47,7 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
         "utf-16",
         "x.csv",
         "prompt,answer\n".encode("utf-16"),
-        f"x.csv: it is UTF-16 or UTF-32 text, not UTF-8; {UTF8}",
+        f"x.csv: it is UTF-16 text, not UTF-8; {UTF8}",
     ),
     (
         "utf-16 without a mark",
@@ -84,10 +86,11 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
     ("gzip", "x.jsonl.gz", gzip.compress(b"a"), f"x.jsonl.gz: it is a gzip archive; {UNPACK}"),
     ("torn gzip", "x.jsonl", gzip.compress(b"a")[:9], f"x.jsonl: it is a gzip archive; {UNPACK}"),
     (
-        "spreadsheet",
+        "torn zip",
         "x.csv",
         b"PK\x03\x04rest",
-        "x.csv: it is a zip archive or a spreadsheet; unpack it, or save the sheet as CSV",
+        "x.csv: the zip archive cannot be unpacked (File is not a zip file); "
+        "pack or fetch it again",
     ),
     (
         "web page",
@@ -97,10 +100,10 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
     ),
     (
         "no telling name or content",
-        "x.txt",
+        "x.dat",
         "hello",
-        'x.txt: its name ends in ".txt", and its content does not tell its format; '
-        "name it .jsonl, .json, .csv or .parquet",
+        'x.dat: its name ends in ".dat", and its content does not tell its format; '
+        "name it .jsonl, .json, .csv, .parquet, .arrow or .txt",
     ),
     (
         "single quotes",
@@ -278,4 +281,5 @@ GALLERY: list[tuple[str, str, str | bytes, str]] = [
         '{"id": 7, "prompt": "a", "answer": "b"}\n{"id": "7", "prompt": "c", "answer": "d"}\n',
         'x.jsonl, row 2: the id "7" already stands in row 1; give each row an id of its own',
     ),
+    *CONTAINERS,
 ]

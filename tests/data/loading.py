@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 
-from backend.data.load import Loaded, load_demonstrations
+from backend.data.load import Loaded, Loading, load_demonstrations
 from backend.data.report import Report, ReportedDataError
 
 DEFAULTS: Mapping[str, Any] = {
-    "overrides": {},
     "held_out": 1,
-    "seed": 0,
-    "keep_good": False,
-    "scorer": "exact",
     "max_mib": 1,
 }
 
@@ -39,7 +35,7 @@ def pairs(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 
 def load(path: Path, **options: Any) -> Loaded:
-    return load_demonstrations(path, **{**DEFAULTS, **options})
+    return load_demonstrations(path, Loading(**{**DEFAULTS, **options}))
 
 
 def refusal(path: Path, **options: Any) -> ReportedDataError:

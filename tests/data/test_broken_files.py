@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.data.gallery import GALLERY, GOOD
-from tests.data.loading import refusal, write
+from tests.data.loading import load, pairs, refusal, write
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,10 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert str(refusal(tmp_path / "x.csv")) == "x.csv: there is no such file; check the path"
     folder = tmp_path / "rows"
     folder.mkdir()
-    assert str(refusal(folder)) == ("rows: it is a folder; give a JSONL, JSON, CSV or Parquet file")
+    assert str(refusal(folder)) == (
+        "rows: it is a folder without data files; give a JSONL, JSON, CSV, Parquet or Arrow file, "
+        "or a folder that holds some"
+    )
 
 
 def test_a_device_is_refused() -> None:
@@ -45,6 +49,37 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     assert str(refusal(path)) == (
         "x.jsonl: it has 1.1 MiB, the limit is 1 MiB; split the file, or raise SDLAB_MAX_UPLOAD_MIB"
     )
+
+
+def test_what_a_zip_holds_counts_as_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.jsonl", (GOOD + " " * 1000) * 2000)
+    assert path.stat().st_size < 1 << 20
+    assert str(refusal(path)) == (
+        "x.zip: unpacked it would have 2.0 MiB, the limit is 1 MiB; split the file, or raise "
+        "SDLAB_MAX_UPLOAD_MIB"
+    )
+
+
+def test_nothing_is_written_outside_and_nothing_left_of_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    for case, file, content, _ in GALLERY:
+        if file.endswith(".zip") and isinstance(content, bytes):
+            refusal(write(tmp_path / file, content))
+            assert sorted(tmp_path.iterdir()) == [scratch, tmp_path / file], case
+            assert list(scratch.iterdir()) == [], case
+
+
+def test_a_line_of_ten_megabytes_is_read_and_warned_of(tmp_path: Path) -> None:
+    rows = [*pairs(4), {"prompt": "x" * (10 << 20), "answer": "y"}]
+    loaded = load(write(tmp_path / "x.jsonl", rows), max_mib=20)
+    (warning,) = loaded.report.warnings
+    assert warning.startswith("1 row (row 5) have over 2,000 characters")
 
 
 def test_a_row_that_never_ends_is_passed_over(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ OBJECTS = st.lists(st.dictionaries(st.text(max_size=5), VALUES, max_size=3), max
 
 
 def fields(path: Path, chunk_chars: int) -> list[dict[str, Any]]:
-    rows = list(read_json(path, chunk_chars))
+    rows = list(read_json(path, chunk_chars=chunk_chars))
     assert all(isinstance(row, Row) for row in rows)
     return [row.fields for row in rows if isinstance(row, Row)]
 

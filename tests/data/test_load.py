@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import datasets
 import pyarrow
 import pyarrow.parquet
 
@@ -131,7 +132,7 @@ def test_the_choice_does_not_cover_a_file_that_cannot_be_read_on(tmp_path: Path)
 def test_duplicates_are_dropped_with_a_warning(tmp_path: Path) -> None:
     loaded = load(write(tmp_path / "x.jsonl", [*pairs(3), *pairs(2)]))
     assert len(loaded.training) + len(loaded.held_out) == 3
-    assert loaded.report.warnings == ("2 duplicates of earlier rows dropped",)
+    assert loaded.report.warnings == ("2 duplicates of earlier rows dropped (row 4 as row 1)",)
     assert loaded.report.counts == {"duplicate": 2}
 
 
@@ -158,7 +159,7 @@ def test_wildly_long_rows_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_a_column_that_may_belong_to_the_prompt_is_warned_of(tmp_path: Path) -> None:
-    rows = [{"instruction": f"do {i}", "input": "x", "output": f"{i}"} for i in range(3)]
+    rows = [{"question": f"do {i}", "input": "x", "output": f"{i}"} for i in range(3)]
     (warning,) = load(write(tmp_path / "x.jsonl", rows)).report.warnings
     assert warning.startswith('not used: "input"')
 
@@ -241,3 +242,99 @@ def test_exported_rows_read_back_as_the_same_demonstrations(tmp_path: Path) -> N
     assert second.training == first.training
     assert second.held_out == first.held_out
     assert second.content_hash == first.content_hash
+
+
+def test_a_split_column_parts_the_rows(tmp_path: Path) -> None:
+    sides = ["train", "test", "Training", "validation", "train"]
+    rows = [{**row, "split": side} for row, side in zip(pairs(5), sides, strict=True)]
+    loaded = load(write(tmp_path / "x.jsonl", rows), held_out=None)
+    assert [row.row for row in loaded.training] == [1, 3, 5]
+    assert [row.row for row in loaded.held_out] == [2, 4]
+    assert (loaded.split["by"], loaded.split["value"]) == ("column", "split")
+    chosen = load(tmp_path / "x.jsonl", held_out=1)
+    assert chosen.split["by"] == "count"
+    assert chosen.report.counts == {"unused_split": 5}
+
+
+def test_prompts_on_both_sides_of_a_split_column_are_held_out(tmp_path: Path) -> None:
+    rows = [{**row, "split": "train"} for row in pairs(3)]
+    rows.append({"prompt": "SAY 1", "answer": "other", "split": "test"})
+    loaded = load(write(tmp_path / "x.jsonl", rows), held_out=None)
+    assert [row.row for row in loaded.training] == [1, 3]
+    assert loaded.report.counts == {"leak": 1}
+
+
+def test_without_a_split_of_its_own_a_fifth_is_held_out(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path / "x.jsonl", pairs(10)), held_out=None)
+    told = {"by": "share", "value": 0.2, "seed": 0, "training": 8, "held_out": 2}
+    assert loaded.split == told
+
+
+def test_rows_that_name_their_fields_otherwise_are_told_of(tmp_path: Path) -> None:
+    rows = [*pairs(4), {"question": "e", "answer": "f"}, {"question": "g", "answer": "h"}]
+    loaded = load(write(tmp_path / "x.jsonl", rows), keep_good=True)
+    assert loaded.report.problems[0].remedy == (
+        'this row names it "question": give it the same name in all rows'
+    )
+    assert any(
+        text.startswith('2 rows (first: row 5) name the prompt "question", most others "prompt"')
+        for text in loaded.report.warnings
+    )
+
+
+def test_characters_that_nobody_sees_are_told_of(tmp_path: Path) -> None:
+    rows = [
+        *pairs(3),
+        {"prompt": "a\x1b[31m", "answer": "b"},
+        {"prompt": "c\td", "answer": "\u202e"},
+    ]
+    (warning,) = load(write(tmp_path / "x.jsonl", rows)).report.warnings
+    assert warning.startswith("2 rows (rows 4, 5) hold characters that nobody sees, such as U+001B")
+
+
+def test_an_input_follows_its_instruction(tmp_path: Path) -> None:
+    rows = [{"instruction": f"do {i}", "input": "" if i else "x", "output": "y"} for i in range(3)]
+    loaded = load(write(tmp_path / "x.jsonl", rows))
+    both = sorted([*loaded.training, *loaded.held_out], key=lambda r: r.row)
+    assert [row.prompt for row in both] == ["do 0\n\nx", "do 1", "do 2"]
+
+
+def test_tools_stand_in_the_system_turn(tmp_path: Path) -> None:
+    def row(system: list[dict[str, str]], number: int) -> dict[str, object]:
+        turns = [{"role": "user", "content": f"q{number}"}, {"role": "assistant", "content": "a"}]
+        return {"messages": [*system, *turns], "tools": [{"name": "f"}]}
+
+    rows = [row([{"role": "system", "content": "Be kind."}], 1), row([], 2)]
+    loaded = load(write(tmp_path / "x.jsonl", rows))
+    told, plain = sorted([*loaded.training, *loaded.held_out], key=lambda r: r.row)
+    assert told.messages[0].content.startswith("Be kind.\n\nYou can call these tools:\n{")
+    assert plain.messages[0].role == "system"
+    assert [turn.role for turn in plain.messages] == ["system", "user"]
+
+
+def test_prompts_and_answers_may_be_turns(tmp_path: Path) -> None:
+    def row(number: int) -> dict[str, object]:
+        asked = [{"role": "system", "content": "s"}, {"role": "user", "content": f"q{number}"}]
+        return {"prompt": asked, "completion": [{"role": "assistant", "content": "a"}]}
+
+    loaded = load(write(tmp_path / "x.jsonl", [row(1), row(2)]))
+    (first,) = loaded.training
+    assert [turn.role for turn in first.messages] == ["system", "user"]
+    assert first.demonstration == "a"
+    wrong = write(tmp_path / "y.jsonl", [{"prompt": row(1)["completion"], "completion": "x"}])
+    assert "has no user turn" in str(refusal(wrong))
+
+
+def test_a_saved_dataset_with_splits_is_read_with_them(tmp_path: Path) -> None:
+    folder = tmp_path / "saved"
+    dataset = datasets.DatasetDict(
+        {
+            "train": datasets.Dataset.from_list(pairs(4)),
+            "test": datasets.Dataset.from_list(pairs(2, start=10)),
+        }
+    )
+    dataset.save_to_disk(str(folder))
+    loaded = load(folder, held_out=None)
+    assert loaded.origin["format"] == "dataset"
+    assert [row.prompt for row in loaded.training] == ["say 0", "say 1", "say 2", "say 3"]
+    assert [row.prompt for row in loaded.held_out] == ["say 10", "say 11"]

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
+from backend.data.columns import TARGETS
 from backend.data.formats.row import Row
-from backend.data.mapping import TARGETS, ColumnMapping, columns_of, guess_mapping, parse_overrides
+from backend.data.mapping import (
+    ColumnMapping,
+    Remembered,
+    columns_of,
+    guess_mapping,
+    parse_overrides,
+)
 from backend.data.report import FileError
 from backend.errors import DataError
 
@@ -86,6 +93,10 @@ def test_a_prompt_chosen_by_hand_is_not_overruled_by_turns() -> None:
 
 def test_a_forgotten_part_of_the_prompt_is_noticed() -> None:
     mapping = guess({"instruction": "a", "input": "b", "output": "c", "source": "d"})
+    assert chosen(mapping)["input"] == "input"
+    assert mapping.unused == ("source",)
+    assert mapping.forgotten == ()
+    mapping = guess({"question": "a", "input": "b", "output": "c", "source": "d"})
     assert mapping.unused == ("input", "source")
     assert mapping.forgotten == ("input",)
 
@@ -119,6 +130,62 @@ def test_a_missing_demonstration_names_the_columns() -> None:
     columns = {f"c{i}": "x" for i in range(30)}
     with pytest.raises(FileError, match=r'hold the demonstration; .*"c18" and 11 more; say which'):
         guess({"prompt": "a", **columns})
+
+
+def test_a_split_is_known_by_what_it_says() -> None:
+    row = {"prompt": "a", "answer": "b"}
+    told = guess({**row, "split": "train"}, {**row, "split": " Validation"}, {**row, "split": None})
+    assert told.columns["split"].reason == "it says train, validation or test"
+    assert "split" not in chosen(guess({**row, "split": "train"}, {**row, "split": "3rd"}))
+    assert chosen(guess({**row, "split": "3rd"}, split="split"))["split"] == "split"
+
+
+def test_a_column_can_be_told_to_hold_nothing() -> None:
+    row = {"prompt": "a", "answer": "b", "tags": "c"}
+    assert "tags" not in chosen(guess(row, tags="-"))
+    with pytest.raises(FileError, match="hold the demonstration"):
+        guess(row, demonstration="-")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            {"prompt": "a", "privileged_context": "b"},
+            {"prompt": "prompt", "demonstration": "privileged_context"},
+        ),
+        (
+            {"prompt": "a", "golden_response": "b"},
+            {"prompt": "prompt", "demonstration": "golden_response"},
+        ),
+        (
+            {"prompt": "a", "privileged_context": "b", "answer": "c"},
+            {"prompt": "prompt", "demonstration": "privileged_context", "reference": "answer"},
+        ),
+        (
+            {"messages": TURNS, "tools": [{"name": "f"}]},
+            {"messages": "messages", "tools": "tools"},
+        ),
+        ({"frage": "a", "Antwort": "b"}, {"prompt": "frage", "demonstration": "Antwort"}),
+        ({"问题": "a", "回答": "b"}, {"prompt": "问题", "demonstration": "回答"}),
+    ],
+)
+def test_known_shapes_are_mapped(row: dict[str, Any], expected: dict[str, str]) -> None:
+    assert chosen(guess(row)) == expected
+
+
+def test_a_mapping_of_the_same_columns_is_taken_again() -> None:
+    sample = [Row(1, {"q": "a", "a": "b", "prompt": "c"})]
+    before = guess_mapping(["q", "a", "prompt"], sample, {"prompt": "q", "demonstration": "a"})
+    known = [Remembered("lights@2", before)]
+    again = guess_mapping(["prompt", "q", "a"], sample, {}, known)
+    assert chosen(again) == chosen(before)
+    assert again.columns["prompt"].reason == "as in lights@2"
+    assert again.unused == ("prompt",)
+    other = guess_mapping(["q", "a", "prompt", "x"], sample, {"demonstration": "a"}, known)
+    assert chosen(other)["prompt"] == "prompt"
+    told = guess_mapping(["q", "a", "prompt"], sample, {"demonstration": "q"}, known)
+    assert chosen(told) == {"demonstration": "q", "prompt": "prompt"}
 
 
 def test_options_are_parsed() -> None:

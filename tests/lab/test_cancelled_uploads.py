@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.lab import Lab
+from backend.lab import Lab, Progress
 from storage.models import Artifact, Task, TaskRow, TaskVersion
 from tests.lab.tiny_tasks import rows, write_rows
 
@@ -16,23 +16,23 @@ class EndedError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("what", "done"), [("reading", 0), ("reading", 1000), ("comparing", 500), ("storing", 2000)]
+    ("stage", "rows_done"), [("reading", 0), ("reading", 2000), ("storing", 2000)]
 )
 def test_nothing_is_stored_of_a_file_that_was_ended(
-    lab: Lab, tmp_path: Path, what: str, done: int
+    lab: Lab, tmp_path: Path, stage: str, rows_done: int
 ) -> None:
     file = write_rows(tmp_path / "many.jsonl", rows(2600))
-    told: list[tuple[str, int, int | None]] = []
+    told: list[Progress] = []
 
-    def progress(doing: str, so_far: int, total: int | None) -> None:
-        told.append((doing, so_far, total))
-        if (doing, so_far) == (what, done):
+    def watch(so_far: Progress) -> None:
+        told.append(so_far)
+        if so_far.stage == stage and so_far.rows >= rows_done:
             raise EndedError
 
     with pytest.raises(EndedError):
-        lab.add_task(file, "many", progress=progress)
-    assert told[-1][:2] == (what, done)
-    assert told[-1][2] == (None if what == "reading" else 2600)
+        lab.add_task(file, "many", watch=watch)
+    assert told[-1].stage == stage
+    assert 0 <= told[-1].share <= 1
     assert list((lab.settings.home / "uploads").glob("*")) == []
     with lab.database.read() as session:
         for table in (Task, TaskVersion, TaskRow, Artifact):
@@ -41,11 +41,11 @@ def test_nothing_is_stored_of_a_file_that_was_ended(
 
 
 def test_a_check_can_be_ended_too(lab: Lab, tmp_path: Path) -> None:
-    file = write_rows(tmp_path / "many.jsonl", rows(600))
+    file = write_rows(tmp_path / "many.jsonl", rows(2600))
 
-    def progress(doing: str, _so_far: int, _total: int | None) -> None:
-        if doing == "comparing":
+    def watch(so_far: Progress) -> None:
+        if so_far.rows >= 2000:
             raise EndedError
 
     with pytest.raises(EndedError):
-        lab.views.check_upload(file, "many", progress=progress)
+        lab.views.check_upload(file, "many", watch=watch)

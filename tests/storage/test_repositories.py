@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from storage.artifacts import Artifacts, put_checkpoint
 from storage.evaluations import Evaluations, put_evaluation
 from storage.metrics import Metrics, forget_metrics_after, put_metrics
-from storage.models import Artifact, Evaluation, EvaluationItem
+from storage.models import Artifact, Evaluation, EvaluationItem, Task, TaskRow, TaskVersion
+from storage.staging import drop_stale, stage
 from storage.tasks import NewVersion, Tasks
 from storage.traces import pack, unpack
 
@@ -174,3 +175,59 @@ def test_artifacts_are_found_by_id_and_run(database, enqueue):
     assert Artifacts(database).get(added.id).path == "exports/a"
     assert [artifact.id for artifact in Artifacts(database).of_run(run.id)] == [added.id]
     assert Artifacts(database).get("nothing") is None
+
+
+def large(content_hash, rows):
+    return NewVersion(content_hash, "exact", {}, {"ok": True}, {"seed": 0}, rows)
+
+
+def many(count=5000):
+    for i in range(count):
+        yield ("training" if i < count - 9 else "held_out"), {"id": str(i)}
+
+
+def test_a_large_version_is_stored_in_short_transactions_and_then_seen(database):
+    tasks = Tasks(database)
+    seen = []
+
+    def watched():
+        for part, row in many():
+            if row["id"] in ("3000", "4999"):
+                # Another connection can write meanwhile, and sees nothing of it.
+                with database.write() as session:
+                    session.add(Task(name=f"other-{row['id']}"))
+                seen.append([task.name for task in tasks.all()])
+            yield part, row
+
+    version, is_new = tasks.add_version("a", large("h1", watched()))
+    assert seen == [["other-3000"], ["other-3000", "other-4999"]]
+    assert (is_new, version.number, version.training, version.held_out) == (True, 1, 4991, 9)
+    assert [row["id"] for row in tasks.rows(version.id)] == [str(i) for i in range(5000)]
+    assert tasks.add_version("a", large("h1", many()))[1] is False
+    assert tasks.add_version("a", large("h2", many()))[0].number == 2
+    assert tasks.by_name(".staging") is None
+
+
+def test_a_large_version_that_breaks_off_leaves_nothing(database):
+    def broken():
+        yield from many()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Tasks(database).add_version("a", large("h1", broken()))
+    with database.read() as session:
+        assert session.query(TaskVersion).count() == session.query(TaskRow).count() == 0
+    assert Tasks(database).all() == []
+
+
+def test_what_a_killed_process_left_staged_is_removed_by_the_next(database):
+    version_id, _ = stage(database, "exact", [[{"part": "training", "content": {}}]])
+    with database.write() as session:
+        left = session.get(TaskVersion, version_id)
+        # No process has so high an id.
+        left.origin = {**left.origin, "pid": 2**31 - 2}
+    kept, _ = stage(database, "exact", [[{"part": "training", "content": {}}]])
+    drop_stale(database)
+    with database.read() as session:
+        assert [version.id for version in session.query(TaskVersion)] == [kept]
+        assert session.query(TaskRow).count() == 1

@@ -5,23 +5,23 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from backend.data.files import check_text
+from backend.data.formats.position import Position, open_text
 from backend.data.formats.row import MAX_ROW_CHARS, Row, faulty
 from backend.data.report import FileError, Problem
 
 _DELIMITERS: Final = ",;\t"
 
 
-def read_csv(path: Path) -> Iterator[Row | Problem]:
+def read_csv(path: Path, position: Position | None = None) -> Iterator[Row | Problem]:
     """Rows below the header and faulty rows in order. Raises FileError for a useless header."""
     check_text(path)
     # The module's own default of 128 KiB would refuse long texts.
     csv.field_size_limit(MAX_ROW_CHARS)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        delimiter = _delimiter(file.readline(MAX_ROW_CHARS))
-        file.seek(0)
+    with open_text(path, position, newline="") as file:
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(file)
         records = csv.reader(file, strict=True, delimiter=delimiter)
         header: list[str] | None = None
         number = 0
@@ -42,7 +42,10 @@ def read_csv(path: Path) -> Iterator[Row | Problem]:
                 yield _row(number, header, record)
 
 
-def _delimiter(line: str) -> str:
+def _delimiter(file: TextIO) -> str:
+    """What parts the header's fields; the file is at its beginning again afterwards."""
+    line = file.readline(MAX_ROW_CHARS)
+    file.seek(0)
     outside_quotes = "".join(line.split('"')[::2])
     return max(_DELIMITERS, key=outside_quotes.count)
 
@@ -67,6 +70,7 @@ def _row(number: int, header: list[str], record: list[str]) -> Row | Problem:
         "ragged",
         f"it has {fields}, the header has {len(header)}",
         "put double quotes around text that holds the separator or a line break",
+        record,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from backend.data.files import check_text
+from backend.data.formats.position import Position, open_text
 from backend.data.formats.row import MAX_ROW_CHARS, Row, faulty, kind_of, object_row
 from backend.data.formats.strict_json import Decoded, JsonError, StrictDecoder, syntax_fault
 from backend.data.report import FileError, Problem
@@ -19,10 +20,12 @@ _EXPECTED: Final = 'expected a list of objects or {"data": [...]}'
 _SHAPE_REMEDY: Final = "write a list, or name the file .jsonl where each line is an object"
 
 
-def read_json(path: Path, chunk_chars: int = _CHUNK) -> Iterator[Row | Problem]:
+def read_json(
+    path: Path, position: Position | None = None, chunk_chars: int = _CHUNK
+) -> Iterator[Row | Problem]:
     """Rows and faulty elements in order. Raises FileError where the list itself is broken."""
     check_text(path)
-    with path.open(encoding="utf-8-sig") as file:
+    with open_text(path, position) as file:
         text = _Text(file, chunk_chars)
         opening = text.peek()
         if opening == "[":
@@ -48,7 +51,8 @@ def _elements(text: _Text) -> Iterator[Row | Problem]:
         if decoded.fault is None:
             yield object_row(number, decoded.value)
         else:
-            yield faulty(number, decoded.fault.kind, decoded.fault.problem, decoded.fault.remedy)
+            fault = decoded.fault
+            yield faulty(number, fault.kind, fault.problem, fault.remedy, decoded.value)
         if text.peek() == "]":
             text.take("]", number)
             return

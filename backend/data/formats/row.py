@@ -17,9 +17,9 @@ class Row(NamedTuple):
     fields: dict[str, Any]
 
 
-def faulty(number: int, kind: str, problem: str, remedy: str) -> Problem:
-    """A problem of a whole row."""
-    return Problem(row=number, field="", problem=problem, remedy=remedy, kind=kind)
+def faulty(number: int, kind: str, problem: str, remedy: str, content: Any = None) -> Problem:
+    """A problem of a whole row, with what stands there as far as it could be read."""
+    return Problem(row=number, field="", problem=problem, remedy=remedy, kind=kind, content=content)
 
 
 def object_row(number: int, value: Any) -> Row | Problem:
@@ -31,6 +31,7 @@ def object_row(number: int, value: Any) -> Row | Problem:
         "not_an_object",
         f'expected an object like {{"prompt": ..., "demonstration": ...}}, found {kind_of(value)}',
         "write one object a row",
+        value,
     )
 
 

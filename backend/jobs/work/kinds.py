@@ -8,6 +8,7 @@ from typing import Final
 from backend.jobs.work.context import Work
 from backend.jobs.work.evaluate import evaluate
 from backend.jobs.work.export import export
+from backend.jobs.work.leaks import leaks
 from backend.jobs.work.premise import premise
 from backend.jobs.work.replay import replay
 from backend.jobs.work.train import train
@@ -18,4 +19,5 @@ KINDS: Final[Mapping[str, Work]] = {
     "evaluate": evaluate,
     "export": export,
     "replay": replay,
+    "leaks": leaks,
 }
