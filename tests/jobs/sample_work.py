@@ -75,6 +75,11 @@ def need_memory(job: JobContext) -> None:
     bytearray(512 << 20)
 
 
+def tell_device(job: JobContext) -> None:
+    """Tells which GPU the process may see."""
+    job.recorder.result({"device": os.environ.get("CUDA_VISIBLE_DEVICES")})
+
+
 def set_wall_clock(by_s: float) -> None:
     """Moves the time of day as the storage sees it."""
 
@@ -129,4 +134,4 @@ def _last_checkpoint(job: JobContext) -> int:
     return max((int(path.name) for path in job.folder.glob("checkpoints/[0-9]*")), default=0)
 
 
-KINDS = {"count": count, "break": break_down, "hog": need_memory}
+KINDS = {"count": count, "break": break_down, "hog": need_memory, "tell_device": tell_device}
