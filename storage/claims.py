@@ -153,6 +153,15 @@ class Claims:
                 _free_slot(session, run)
             return run.state
 
+    def tell(self, claim: Claim, kind: str, message: str, level: str = "warning") -> bool:
+        """A line in the run's history, from its supervisor."""
+        with self._database.write() as session:
+            run = lock_run(session, claim.run_id)
+            if run is None or not _is_held(run, claim):
+                return False
+            add_event(session, run, kind, message, level)
+            return True
+
     def cancel_queued(self) -> None:
         """Cancels queued runs that were asked to stop."""
         statement = select(Run).where(Run.state == "queued", Run.stop_requested)

@@ -198,6 +198,13 @@ class Supervisor:
             self._settle(run, watch, self._silence())
         elif run.stop_requested:
             self._cancel(run, watch)
+        elif watch.stalls(run, self._now_s, self._settings.stall_s):
+            self._claims.tell(
+                claim_of(run),
+                "stalled",
+                f"no new step for {self._settings.stall_s / 60:g} min: {run.phase or run.state} at "
+                f"step {run.step}; see its log, or stop it with: sdlab stop {run.id[:8]}",
+            )
 
     def _kill_silent(self, run: Run) -> None:
         watch = self._watches[claim_of(run)]
