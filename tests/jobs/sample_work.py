@@ -26,7 +26,8 @@ def count(job: JobContext) -> None:
     ``die_at`` kills the worker in the middle of that step on the first attempt, ``hang_at`` waits
     there until it is told to stop, ``deaf`` ignores that, ``mortal`` dies of SIGTERM, and
     ``freezes_database`` keeps the write lock meanwhile. ``die_at_rename`` kills it where that
-    step's checkpoint, all written, would get its name. ``lags_s`` is the length of a step.
+    step's checkpoint, all written, would get its name. ``lags_s`` is the length of a step,
+    ``save_s`` that of a checkpoint.
     ``clock_jump_s`` sets the wall clock by so much after step 2, ``full_at`` is the step from
     which the database cannot grow for half a second, and ``parent`` leaves a child behind.
     """
@@ -127,6 +128,7 @@ def _checkpoint(job: JobContext, step: int) -> None:
     folder = job.folder / "checkpoints" / f"{step:06d}"
     with atomic.new_folder(folder) as partial:
         (partial / "state.json").write_text(json.dumps({"step": step}))
+        time.sleep(job.config.get("save_s", 0))
     job.recorder.checkpoint(step, folder, atomic.folder_sha256(folder), atomic.size_of(folder))
 
 

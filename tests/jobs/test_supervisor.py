@@ -15,6 +15,7 @@ from backend.errors import Replaced, StateError
 from backend.jobs import queue
 from backend.jobs.identity import is_alive
 from backend.jobs.supervisor import Supervisor
+from storage.artifacts import Artifacts
 from storage.claims import Claim, Claims, Process
 from storage.database import open_database
 from storage.metrics import Metrics
@@ -205,6 +206,21 @@ def test_a_run_is_cancelled_before_its_worker_has_started(database, settings, ad
     assert workers[0].wait(timeout=30) == -signal.SIGTERM
     assert "cancelled: its worker was killed by SIGTERM" in _messages(database, run)
     assert [slot.run_id for slot in Claims(database).slots()] == [None]
+
+
+def test_a_run_that_is_stopped_while_it_saves_keeps_what_it_saves(
+    database, add_run, wait_for, settings
+):
+    run = add_run(steps=40, save_s=0.5)
+    folder = settings.home / "runs" / run.id / "checkpoints"
+    wait_for(run.id, until=lambda _: any(folder.glob(".*.partial")))
+    queue.stop(database, run.id)
+    run = wait_for(run.id, "cancelled", "failed", "lost")
+
+    assert (run.state, run.attempt, run.error) == ("cancelled", 1, None)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"{step:06d}" for step in range(2, run.step + 1, 2)]
+    assert len(Artifacts(database).checkpoints(run.id)) == len(names) >= 1
 
 
 def test_a_run_that_stands_still_is_told_once(
