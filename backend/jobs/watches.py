@@ -93,7 +93,9 @@ def leave_running(watches: Sequence[Watch]) -> None:
 
 
 def _is_gone(process: Process | None) -> bool:
-    return process is None or not is_here(process) or not is_alive(process)
+    if process is None or process.pid == os.getpid():
+        return True
+    return not is_here(process) or not is_alive(process)
 
 
 def _ending(code: int) -> str:
