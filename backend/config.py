@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     beat_s: float = Field(2.0, gt=0)
     max_attempts: int = Field(3, ge=1)
     grace_s: float = Field(60.0, gt=0, description="from the wish to stop to SIGKILL")
+    stall_s: float = Field(900.0, gt=0, description="without a step or phase: told as stalled")
+    slots: str = Field("", description="where runs work, such as gpu:0,gpu:1; empty: as found")
     max_upload_mib: int = Field(1024, ge=1)
     allowed_hosts: str = Field("", description="more names it is opened by, with commas between")
     run_code: Literal["off", "confined", "unconfined"] = Field(

@@ -11,7 +11,7 @@ from typing import Any
 from backend.config import RunConfig, Settings
 from backend.data.load import Progress, Watch, unwatched
 from backend.data.split import Together
-from backend.jobs import queue
+from backend.jobs import backups, queue
 from backend.jobs.comparison import compare_runs
 from backend.jobs.documents import (
     Document,
@@ -25,6 +25,7 @@ from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
 from backend.jobs.health import check_health
 from backend.jobs.holders import server_address
+from backend.jobs.keeping import LabKeeping
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.leaks import leaks_run
@@ -56,6 +57,11 @@ def examine(settings: Settings) -> Document:
     return {"checks": [asdict(check) for check in check_health(settings)]}
 
 
+def restore_lab(settings: Settings, backup: Path) -> Document:
+    """Makes a lab at ``settings.home`` of a backup. Raises StateError and DataError."""
+    return backups.restore(settings, backup)
+
+
 class Lab(TaskVerbs):
     """One lab, as ``from sdlab import Lab`` gives it; made by backend.bootstrap.build_lab."""
 
@@ -70,6 +76,7 @@ class Lab(TaskVerbs):
         self.database = database
         self.views = Views(database, settings)
         self.queue = QueueOrder(database, settings)
+        self.keeping = LabKeeping(database, settings)
         self._launcher = launcher
         self._clock = clock
 

@@ -53,15 +53,23 @@ class Claims:
         with self._database.read() as session:
             return list(session.scalars(select(Slot).order_by(Slot.id)))
 
-    def claim(self, owner: str, kinds: Sequence[str] | None = None) -> Run | None:
+    def claim(
+        self,
+        owner: str,
+        kinds: Sequence[str] | None = None,
+        run_kinds: Sequence[str] | None = None,
+    ) -> Run | None:
         """The first queued run that waits for no other one, now starting in a free slot.
 
-        The slot is one of ``kinds``, if given. None if there is no such run or no free slot.
+        The slot is one of ``kinds``, the run one of ``run_kinds``, if given. None if there is no
+        such run or no free slot.
         """
         free = select(Slot).where(Slot.run_id.is_(None)).order_by(Slot.id).limit(1)
         if kinds is not None:
             free = free.where(Slot.kind.in_(kinds))
         queued = select(Run).where(Run.state == "queued", Run.stop_requested.is_(False))
+        if run_kinds is not None:
+            queued = queued.where(Run.kind.in_(run_kinds))
         queued = queued.where(is_ready()).order_by(Run.priority.desc(), Run.seq).limit(1)
         with self._database.write() as session:
             # SQLite has no FOR UPDATE and needs none: the transaction began with the write lock.
@@ -144,6 +152,15 @@ class Claims:
                 run.state, run.owner, run.eta_s = "queued", None, None
                 _free_slot(session, run)
             return run.state
+
+    def tell(self, claim: Claim, kind: str, message: str, level: str = "warning") -> bool:
+        """A line in the run's history, from its supervisor."""
+        with self._database.write() as session:
+            run = lock_run(session, claim.run_id)
+            if run is None or not _is_held(run, claim):
+                return False
+            add_event(session, run, kind, message, level)
+            return True
 
     def cancel_queued(self) -> None:
         """Cancels queued runs that were asked to stop."""

@@ -104,6 +104,7 @@ def test_a_text_that_holds_no_settings_is_refused_with_its_place(text: str, mess
 
 
 NUMBERS = [
+    "checkpoint_minutes",
     "optimizer.learning_rate",
     "optimizer.max_grad_norm",
     "optimizer.weight_decay",

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from app.cli.output import json_option, open_lab, show, table
+
+_OF_A_GPU: Final = {
+    "use_percent": "% busy",
+    "memory_used_mib": "MiB used",
+    "memory_total_mib": "MiB in all",
+    "temperature_c": "°C",
+}
 
 
 @click.group(invoke_without_command=True)
@@ -83,6 +90,11 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     for place, run in enumerate(document["queued"], start=1):
         rows.append((str(place), *_cells(run)))
     yield from table(rows)
+    machine = document["machine"]
+    yield f"memory: {machine['memory_free_mib']} of {machine['memory_total_mib']} MiB free"
+    for gpu in machine["gpus"]:
+        told = (f"{gpu[key]} {unit}" for key, unit in _OF_A_GPU.items() if gpu[key] is not None)
+        yield f"gpu:{gpu['index']}: {', '.join(told)}"
 
 
 def _cells(run: dict[str, Any]) -> tuple[str, str, str, str]:

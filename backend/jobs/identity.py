@@ -70,9 +70,13 @@ def end_group(process: Process) -> None:
     """
     if not hasattr(os, "killpg") or not is_here(process) or process.boot_id != boot_id():
         return
-    if not psutil.pid_exists(process.pid):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    if is_alive(process) or process.pid == os.getpid():
+        return
+    with suppress(psutil.NoSuchProcess):
+        if abs(_created(process.pid) - process.pid_created) >= 0.05:
+            return  # Another process has the number now.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _created(pid: int) -> float:

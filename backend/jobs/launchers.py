@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from backend.config import Settings
+from backend.jobs.slots import device_environment
 from backend.jobs.work.context import run_folder
+from backend.models.hardware import visible_gpus
 from storage.models import Run
 
 LOG_NAME: Final = "worker.log"
@@ -44,7 +46,10 @@ def launch_local(
             stderr=log,
             start_new_session=True,
             close_fds=True,
-            env=worker_environment(settings, os.environ),
+            env={
+                **worker_environment(settings, os.environ),
+                **device_environment(run.slot_id, visible_gpus()),
+            },
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from backend.atomic import write_text
 from backend.config import Settings
 from backend.errors import StateError
 from backend.jobs.queue import find_run
+from backend.models.gpu_states import gpu_states
+from backend.models.hardware import memory_mib
 from storage.claims import Claims
 from storage.database import Database
 from storage.models import ACTIVE, Run
@@ -29,7 +32,7 @@ class QueueOrder:
         self._settings = settings
 
     def document(self) -> dict[str, Any]:
-        """Whether the queue is paused, what works in each slot, and what waits, in order."""
+        """Whether it is paused, what works in each slot, what waits, in order, and the machine."""
         runs = Runs(self._database)
         working = {run.id: run for run in runs.all(states=ACTIVE)}
         slots = [(s.id, working.get(s.run_id or "")) for s in Claims(self._database).slots()]
@@ -37,6 +40,7 @@ class QueueOrder:
             "paused": is_paused(self._settings),
             "slots": [{"id": name, "run": run and _entry(run)} for name, run in slots],
             "queued": [_entry(run) for run in runs.queued()],
+            "machine": _machine(),
         }
 
     def move(self, run: str, before: str | None = None) -> dict[str, Any]:
@@ -74,6 +78,13 @@ class QueueOrder:
 def is_paused(settings: Settings) -> bool:
     """Whether queued runs are held back."""
     return (settings.home / PAUSED).exists()
+
+
+def _machine() -> dict[str, Any]:
+    """Memory of this machine, and what its GPUs are doing."""
+    total, free = memory_mib()
+    gpus = [asdict(state) for state in gpu_states()]
+    return {"memory_total_mib": total, "memory_free_mib": free, "gpus": gpus}
 
 
 def _entry(run: Run) -> dict[str, Any]:

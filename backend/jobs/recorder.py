@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.config import Settings, TracesConfig
 from backend.errors import Replaced
+from backend.evaluation.probe_names import task_probe
 from backend.jobs.checkpoint_keeping import superfluous
 from backend.jobs.closing import PHASE, first_scores
 from backend.jobs.patience import patiently
@@ -64,6 +65,7 @@ class StoredRecorder:
         traces = config.get("traces") or {}
         self._cap_mib = float(traces.get("max_mib", TracesConfig().max_mib))
         self._keep = int(config.get("keep_checkpoints") or 0)
+        self._own_probe = task_probe(str(config.get("task") or ""))
         self._stop = stop or threading.Event()
         self._clock = clock
         self._points: list[Point] = []
@@ -178,7 +180,8 @@ class StoredRecorder:
         path = folder.resolve().relative_to(self._home.resolve()).as_posix()
         run_id = self._claim.run_id
         self._write(lambda session: put_checkpoint(session, run_id, step, path, sha256, size_bytes))
-        gone = patiently(lambda: superfluous(self._database, run_id, self._keep))
+        own = self._own_probe
+        gone = patiently(lambda: superfluous(self._database, run_id, self._keep, own))
         if gone:
             steps = [point.step for point in gone]
             self._write(lambda session: let_checkpoints_go(session, run_id, steps))

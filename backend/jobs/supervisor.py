@@ -19,6 +19,7 @@ from backend.jobs.holders import lives
 from backend.jobs.identity import process_of, send, this_process
 from backend.jobs.launchers import LOG_NAME, Launcher
 from backend.jobs.queue_order import is_paused
+from backend.jobs.slots import offers, slot_names
 from backend.jobs.watches import (
     SIGKILL,
     Leaving,
@@ -36,7 +37,6 @@ from storage.supervisors import Supervisors
 
 log = logging.getLogger("sdlab.supervisor")
 
-SLOTS: Final = ("cpu:0",)
 # The owners in this process that are not closed. One that failed may have left its row behind,
 # and its process, which is this one, lives on.
 _OPEN: Final[set[str]] = set()
@@ -52,13 +52,13 @@ class Supervisor:
         launcher: Launcher,
         clock: Callable[[], float] = time.monotonic,
         *,
-        slots: Sequence[str] = SLOTS,
+        slots: Sequence[str] | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._launch = launcher
         self._clock = clock
-        self._slots = slots
+        self._slots = slot_names(settings) if slots is None else slots
         self._owner = secrets.token_hex(8)
         self._runs, self._claims = Runs(database), Claims(database)
         self._lock = Supervisors(database)
@@ -163,10 +163,12 @@ class Supervisor:
         for run in active:
             self._look_after_alone(run)
         self._claims.cancel_queued()
-        while not is_paused(self._settings):
-            if (claimed := self._claims.claim(self._owner)) is None:
-                return
-            self._start(claimed)
+        for slot_kinds, run_kinds in offers(self._slots):
+            while not is_paused(self._settings):
+                claimed = self._claims.claim(self._owner, slot_kinds, run_kinds)
+                if claimed is None:
+                    break
+                self._start(claimed)
 
     def _remember(self, active: Sequence[Run], *, forget_silence: bool) -> None:
         claims = {claim_of(run) for run in active}
@@ -196,6 +198,13 @@ class Supervisor:
             self._settle(run, watch, self._silence())
         elif run.stop_requested:
             self._cancel(run, watch)
+        elif watch.stalls(run, self._now_s, self._settings.stall_s):
+            self._claims.tell(
+                claim_of(run),
+                "stalled",
+                f"no new step for {self._settings.stall_s / 60:g} min: {run.phase or run.state} at "
+                f"step {run.step}; see its log, or stop it with: sdlab stop {run.id[:8]}",
+            )
 
     def _kill_silent(self, run: Run) -> None:
         watch = self._watches[claim_of(run)]

@@ -26,6 +26,18 @@ class Watch:
     child: subprocess.Popen[bytes] | None = None
     told_s: float | None = None
     killed_because: str = ""
+    place: tuple[int, str] = (-1, "")
+    moved_s: float = 0.0
+    is_stalled: bool = False
+
+    def stalls(self, run: Run, now_s: float, longest_s: float) -> bool:
+        """Whether the run has stayed at its step and phase for too long; true once a place."""
+        if (run.step, run.phase) != self.place:
+            self.place, self.moved_s, self.is_stalled = (run.step, run.phase), now_s, False
+        if self.is_stalled or now_s - self.moved_s <= longest_s:
+            return False
+        self.is_stalled = True
+        return True
 
     def how_it_ended(self) -> str | None:
         """How the worker ended, in words; None while it lives or cannot be seen."""
@@ -81,7 +93,9 @@ def leave_running(watches: Sequence[Watch]) -> None:
 
 
 def _is_gone(process: Process | None) -> bool:
-    return process is None or not is_here(process) or not is_alive(process)
+    if process is None or process.pid == os.getpid():
+        return True
+    return not is_here(process) or not is_alive(process)
 
 
 def _ending(code: int) -> str:

@@ -94,6 +94,21 @@ def hardware_profile(settings: Settings) -> HardwareProfile:
     )
 
 
+def visible_gpus() -> list[str]:
+    """The GPUs that torch can use, by the names that CUDA_VISIBLE_DEVICES has for them."""
+    if not torch_uses_gpus(_version("torch"), os.environ):
+        return []
+    return gpu_names(_nvidia_smi(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def gpu_names(listing: str, chosen: str | None) -> list[str]:
+    """One name a line of nvidia-smi's listing, or those of them that the variable chooses."""
+    count = sum(parse_gpu(line) is not None for line in listing.splitlines())
+    if chosen is None:
+        return [str(number) for number in range(count)]
+    return [name.strip() for name in chosen.split(",") if name.strip()][:count]
+
+
 def torch_uses_gpus(torch_version: str | None, environment: Mapping[str, str]) -> bool:
     """Whether the installed torch was built for GPUs and none of them are hidden from it."""
     hidden = environment.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from sqlalchemy import Engine, event
 
 from app.cli import main
 from tests.cli import contract
-from tests.cli.command import Outcome, environment
+from tests.cli.command import Command, Outcome, environment
 from tests.integration.small_disks import SmallDisk, small_disk
 from tests.lab.tiny_tasks import rows, write_rows
 
@@ -105,33 +106,60 @@ def test_a_disk_without_room_for_the_database_is_told_as_such(
     assert refused["error"]["code"] == "disk_full"
 
 
-def test_a_disk_that_fills_up_at_a_checkpoint_loses_nothing(
-    tiny_folder: Path, tmp_path: Path
-) -> None:
+def train_options(tiny_folder: Path) -> list[Any]:
     """Adapters of rank 256: a checkpoint takes 5 MiB and its largest file 2.4 MiB."""
-    file = write_rows(tmp_path / "rows.jsonl", rows(8))
     settings = ("steps=3", "batch_size=2", "checkpoint_every=2", "adapter.rank=256",
                 "evaluate.probes=[task]", "evaluate.max_new_tokens=4", "traces.every=1",
                 "traces.watched=0", "traces.sampled=1")  # fmt: skip
     chosen = [part for setting in settings for part in ("--set", setting)]
+    return ["train", "--task", "lights", "--method", "sft", "--model", tiny_folder, *chosen]
+
+
+def test_a_checkpoint_larger_than_a_file_may_be_loses_nothing(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", rows(8))
+    home = tmp_path / "home"
+    limited = SmallDisk(Command(home, file_limit=2 * MIB), is_mounted=False)
+    add(limited, file, "lights").done()
+    failed = limited.command(*train_options(tiny_folder), "--wait")
+    assert failed.code == 2, "a full disk is the user's to put right"
+    assert "the disk is full" in failed.err
+    run = failed.document
+    contract.check(contract.Run, run)
+    assert run["state"] == "failed"
+    assert run["error"]["code"] == "disk_full"
+    assert "sdlab resume" in run["error"]["remedy"]
+    assert run["checkpoints"] == run["artifacts"] == []
+    assert run["progress"]["step"] == 2, "what was told before the failure is stored"
+    contents(home)
+    left = [path for path in (home / "runs").rglob("*") if path.name != "worker.log"]
+    assert [path for path in left if path.is_file()] == []
+    run = limited.with_room()("resume", run["id"], "--wait").done()
+    assert (run["state"], run["attempt"], run["error"]) == ("done", 2, None)
+    assert [point["step"] for point in run["checkpoints"]] == [2, 3]
+
+
+def test_a_run_waits_for_room_on_the_disk_and_goes_on(tiny_folder: Path, tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", rows(8))
     with small_disk(tmp_path / "disk", 2 * MIB) as disk:
+        if not disk.is_mounted:
+            return  # Who may not mount a small disk has the test above.
         add(disk, file, "lights").done()
-        failed = disk.command("train", "--task", "lights", "--method", "sft", "--model",
-                              tiny_folder, *chosen, "--wait")  # fmt: skip
-        assert failed.code == 2, "a full disk is the user's to put right"
-        assert "the disk is full" in failed.err
-        run = failed.document
-        contract.check(contract.Run, run)
-        assert run["state"] == "failed"
-        assert run["error"]["code"] == "disk_full"
-        assert "sdlab resume" in run["error"]["remedy"]
-        assert run["checkpoints"] == run["artifacts"] == []
-        assert run["progress"]["step"] == 2, "what was told before the failure is stored"
-        home = disk.command.home
-        contents(home)
-        left = [path for path in (home / "runs").rglob("*") if path.name != "worker.log"]
-        assert [path for path in left if path.is_file()] == []
-        assert [task["name"] for task in disk.command("task", "list").done()] == ["lights"]
-        run = disk.with_room()("resume", run["id"], "--wait").done()
-        assert (run["state"], run["attempt"], run["error"]) == ("done", 2, None)
+        training = disk.command.start(*train_options(tiny_folder), "--wait", "--json")
+        told = "SELECT message FROM events WHERE kind = 'low_disk'"
+        deadline = time.monotonic() + 120
+        with closing(sqlite3.connect(disk.command.home / "lab.sqlite", timeout=30)) as database:
+            while not (messages := database.execute(told).fetchall()):
+                assert training.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert "paused: " in messages[0][0]
+        assert "free some space, and the run goes on" in messages[0][0]
+        disk.with_room()
+        out, err = training.communicate(timeout=120)
+        assert training.returncode == 0, err
+        run = contract.one_document(out)
+        assert (run["state"], run["attempt"]) == ("done", 1)
         assert [point["step"] for point in run["checkpoints"]] == [2, 3]
+        contents(disk.command.home)

@@ -27,7 +27,7 @@ DEADLINE_S = 60.0
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path, beat_s=0.05, lease_s=30, grace_s=30, max_attempts=2)
+    return Settings(home=tmp_path, beat_s=0.05, lease_s=30, grace_s=30, stall_s=60, max_attempts=2)
 
 
 @pytest.fixture

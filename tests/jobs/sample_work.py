@@ -26,7 +26,8 @@ def count(job: JobContext) -> None:
     ``die_at`` kills the worker in the middle of that step on the first attempt, ``hang_at`` waits
     there until it is told to stop, ``deaf`` ignores that, ``mortal`` dies of SIGTERM, and
     ``freezes_database`` keeps the write lock meanwhile. ``die_at_rename`` kills it where that
-    step's checkpoint, all written, would get its name. ``lags_s`` is the length of a step.
+    step's checkpoint, all written, would get its name. ``lags_s`` is the length of a step,
+    ``save_s`` that of a checkpoint.
     ``clock_jump_s`` sets the wall clock by so much after step 2, ``full_at`` is the step from
     which the database cannot grow for half a second, and ``parent`` leaves a child behind.
     """
@@ -73,6 +74,11 @@ def need_memory(job: JobContext) -> None:
     used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
     bytearray(512 << 20)
+
+
+def tell_device(job: JobContext) -> None:
+    """Tells which GPU the process may see."""
+    job.recorder.result({"device": os.environ.get("CUDA_VISIBLE_DEVICES")})
 
 
 def set_wall_clock(by_s: float) -> None:
@@ -122,6 +128,7 @@ def _checkpoint(job: JobContext, step: int) -> None:
     folder = job.folder / "checkpoints" / f"{step:06d}"
     with atomic.new_folder(folder) as partial:
         (partial / "state.json").write_text(json.dumps({"step": step}))
+        time.sleep(job.config.get("save_s", 0))
     job.recorder.checkpoint(step, folder, atomic.folder_sha256(folder), atomic.size_of(folder))
 
 
@@ -129,4 +136,4 @@ def _last_checkpoint(job: JobContext) -> int:
     return max((int(path.name) for path in job.folder.glob("checkpoints/[0-9]*")), default=0)
 
 
-KINDS = {"count": count, "break": break_down, "hog": need_memory}
+KINDS = {"count": count, "break": break_down, "hog": need_memory, "tell_device": tell_device}

@@ -13,7 +13,7 @@ from storage.claims import Claims
 @pytest.fixture
 def save(database, settings, add_run):
     """Saves a checkpoint of each step, and scores it where a score is given."""
-    run = add_run(keep_checkpoints=2)
+    run = add_run(keep_checkpoints=2, task="lights@1")
     Claims(database).ensure_slots(["cpu:0"])
     Claims(database).claim("me")
     recorder = StoredRecorder(database, run.id, "me", 1, settings, run.config)
@@ -24,7 +24,10 @@ def save(database, settings, add_run):
             folder.mkdir(parents=True)
             recorder.checkpoint(step, folder, "s", 1)
             if score is not None:
-                recorder.evaluation(step, Evaluation("task", "exact", score, 4, 0.0, 1.0))
+                own = Evaluation("task:lights", "exact", score, 4, 0.0, 1.0)
+                other = Evaluation("prior:facts", "exact", 1 - score, 4, 0.0, 1.0)
+                recorder.evaluation(step, own)
+                recorder.evaluation(step, other)
         kept = [point.step for point in Artifacts(database).checkpoints(run.id)]
         return kept, sorted(path.name for path in folder.parent.iterdir())
 

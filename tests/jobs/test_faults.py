@@ -202,13 +202,15 @@ def test_a_worker_that_wakes_after_its_lease_may_not_write(
     run = add_run(steps=STEPS, lags_s=0.3)
     old = until(run.id, lambda found: found.step >= 1, supervisor.tick)
     os.killpg(old.pid, signal.SIGSTOP)
-    with database.write() as session:
-        session.execute(update(Run).values(host="another machine"))
-    for _ in range(5):
-        clock.now_s += settings.lease_s / 3
-        supervisor.tick()
-    new = until(run.id, lambda found: found.attempt == 2 and found.step >= 1, supervisor.tick)
-    os.killpg(old.pid, signal.SIGCONT)
+    try:
+        with database.write() as session:
+            session.execute(update(Run).values(host="another machine"))
+        for _ in range(5):
+            clock.now_s += settings.lease_s / 3
+            supervisor.tick()
+        new = until(run.id, lambda found: found.attempt == 2 and found.step >= 1, supervisor.tick)
+    finally:
+        os.killpg(old.pid, signal.SIGCONT)
     until(run.id, is_done, supervisor.tick)
 
     assert new.pid != old.pid

@@ -19,7 +19,7 @@ def order(database, settings):
 
 @pytest.fixture
 def abc(add_run):
-    return [add_run(steps=1, name=name) for name in "abc"]
+    return [add_run(steps=1, name=name) for name in "xyz"]
 
 
 def _names(document):
@@ -27,29 +27,29 @@ def _names(document):
 
 
 def test_runs_are_moved_before_others_and_to_the_end(order, abc):
-    assert _names(order.document()) == "abc"
-    assert _names(order.move("c", "a")) == "cab"
-    assert _names(order.move("c")) == "abc"
-    assert _names(order.move_first("b")) == "bac"
-    assert _names(order.move_first("b")) == "bac"
-    assert _names(order.move("a", "a")) == "bac"
+    assert _names(order.document()) == "xyz"
+    assert _names(order.move("z", "x")) == "zxy"
+    assert _names(order.move("z")) == "xyz"
+    assert _names(order.move_first("y")) == "yxz"
+    assert _names(order.move_first("y")) == "yxz"
+    assert _names(order.move("x", "x")) == "yxz"
 
 
 def test_a_moved_run_takes_the_priority_of_its_place(order, abc):
-    assert _names(order.set_priority("c", 2)) == "cab"
-    assert _names(order.move("b", "c")) == "bca"
+    assert _names(order.set_priority("z", 2)) == "zxy"
+    assert _names(order.move("y", "z")) == "yzx"
     assert [run["priority"] for run in order.document()["queued"]] == [2, 2, 0]
-    assert _names(order.move("b")) == "cab"
+    assert _names(order.move("y")) == "zxy"
     assert [run["priority"] for run in order.document()["queued"]] == [2, 0, 0]
 
 
 def test_only_what_is_queued_is_moved(order, abc, database):
     queue.stop(database, abc[0].id)
-    for refused in (lambda: order.move("a"), lambda: order.move("b", "a")):
+    for refused in (lambda: order.move("x"), lambda: order.move("y", "x")):
         with pytest.raises(StateError, match="the run is cancelled: only a queued one"):
             refused()
     with pytest.raises(StateError):
-        order.set_priority("a", 1)
+        order.set_priority("x", 1)
     with pytest.raises(NotFound):
         order.move_first("nobody")
 
@@ -59,7 +59,7 @@ def test_a_paused_queue_starts_nothing_until_it_goes_on(order, abc, database, se
     with Supervisor(database, settings, partial(launch_inline, work="sample_work"), clock) as lab:
         lab.acquire("")
         lab.tick()
-        assert _names(order.document()) == "abc"
+        assert _names(order.document()) == "xyz"
         assert not order.resume()["paused"]
         lab.tick()
     assert {run.state for run in Runs(database).all()} == {"done"}

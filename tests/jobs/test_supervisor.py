@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from contextlib import closing, suppress
 
@@ -14,6 +15,7 @@ from backend.errors import Replaced, StateError
 from backend.jobs import queue
 from backend.jobs.identity import is_alive
 from backend.jobs.supervisor import Supervisor
+from storage.artifacts import Artifacts
 from storage.claims import Claim, Claims, Process
 from storage.database import open_database
 from storage.metrics import Metrics
@@ -185,6 +187,57 @@ def test_a_worker_that_froze_with_the_write_lock_is_killed(
         supervisor.tick()
         assert "silent for 30 s" in _messages(database, run)
     impatient.close()
+
+
+def test_a_run_is_cancelled_before_its_worker_has_started(database, settings, add_run, clock):
+    """Its worker takes long to start; nothing of it is left."""
+    workers = []
+
+    def slow(run, settings):
+        workers.append(subprocess.Popen(["sleep", "600"], start_new_session=True))
+        return workers[-1]
+
+    run = add_run(steps=4)
+    with Supervisor(database, settings, slow, clock) as supervisor:
+        supervisor.acquire("")
+        supervisor.tick()
+        assert queue.stop(database, run.id).state == "starting"
+        _wait_until(lambda: supervisor.tick() or Runs(database).get(run.id).state == "cancelled")
+    assert workers[0].wait(timeout=30) == -signal.SIGTERM
+    assert "cancelled: its worker was killed by SIGTERM" in _messages(database, run)
+    assert [slot.run_id for slot in Claims(database).slots()] == [None]
+
+
+def test_a_run_that_is_stopped_while_it_saves_keeps_what_it_saves(
+    database, add_run, wait_for, settings
+):
+    run = add_run(steps=40, save_s=0.5)
+    folder = settings.home / "runs" / run.id / "checkpoints"
+    wait_for(run.id, until=lambda _: any(folder.glob(".*.partial")))
+    queue.stop(database, run.id)
+    run = wait_for(run.id, "cancelled", "failed", "lost")
+
+    assert (run.state, run.attempt, run.error) == ("cancelled", 1, None)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"{step:06d}" for step in range(2, run.step + 1, 2)]
+    assert len(Artifacts(database).checkpoints(run.id)) == len(names) >= 1
+
+
+def test_a_run_that_stands_still_is_told_once(
+    database, add_run, wait_for, supervisor, clock, settings
+):
+    run = wait_for(add_run(steps=4, hang_at=3).id, until=_is_hanging(database))
+    for _ in range(3 * int(settings.stall_s / settings.lease_s)):
+        clock.now_s += settings.lease_s
+        seq = Runs(database).get(run.id).beat_seq
+        _wait_until(lambda: Runs(database).get(run.id).beat_seq > seq)  # noqa: B023
+        supervisor.tick()
+    told = [event for event in Runs(database).events(run.id) if event.kind == "stalled"]
+    assert [event.level for event in told] == ["warning"]
+    assert "no new step for 1 min: counting at step " in told[0].message
+    assert f"sdlab stop {run.id[:8]}" in told[0].message
+    queue.stop(database, run.id)
+    wait_for(run.id, "cancelled")
 
 
 def test_a_queued_run_is_cancelled_at_once(database, add_run, supervisor):

@@ -4,12 +4,14 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from backend.errors import StateError
@@ -83,30 +85,73 @@ def test_a_dead_supervisor_is_replaced(database, settings, launcher):
         assert Supervisors(database).holder().pid == os.getpid()
 
 
-@pytest.mark.parametrize(("silent_s", "is_refused"), [(1, True), (3600, False)])
-def test_a_supervisor_elsewhere_is_judged_by_its_last_beat(
-    database, settings, launcher, silent_s, is_refused
-):
-    with database.write() as session:
-        session.add(
-            SupervisorLock(
-                name="lab",
-                owner="other",
-                pid=1,
-                pid_created=1.0,
-                boot_id="b",
-                host="another machine",
-                address="http://there:1",
-                beat_at=now() - timedelta(seconds=silent_s),
+@pytest.fixture
+def elsewhere(database):
+    """A supervisor on another machine that beat so many seconds ago, by its own clock."""
+
+    def put(silent_s):
+        with database.write() as session:
+            session.add(
+                SupervisorLock(
+                    name="lab",
+                    owner="other",
+                    pid=1,
+                    pid_created=1.0,
+                    boot_id="b",
+                    host="another machine",
+                    address="http://there:1",
+                    beat_at=now() - timedelta(seconds=silent_s),
+                )
             )
-        )
+
+    return put
+
+
+def test_a_supervisor_elsewhere_that_beat_just_now_is_respected(
+    database, settings, launcher, elsewhere
+):
+    elsewhere(1)
+    with (
+        _another(database, settings, launcher) as second,
+        pytest.raises(StateError, match="another machine"),
+    ):
+        second.acquire("")
+
+
+@pytest.mark.parametrize("silent_s", [3600, -3600])
+def test_a_supervisor_elsewhere_that_beats_no_more_is_replaced_whatever_the_clocks(
+    silent_s, database, settings, launcher, elsewhere
+):
+    elsewhere(silent_s)
     with _another(database, settings, launcher) as second:
-        if is_refused:
-            with pytest.raises(StateError, match="another machine"):
-                second.acquire("")
-        else:
+        second.acquire("")
+        second.tick()
+
+
+@pytest.mark.parametrize("silent_s", [3600, -3600])
+def test_a_supervisor_elsewhere_that_beats_is_respected_whatever_the_clocks(
+    silent_s, database, settings, launcher, elsewhere
+):
+    elsewhere(silent_s)
+    ended = threading.Event()
+
+    def beat():
+        while not ended.wait(0.1):
+            statement = update(SupervisorLock).values(beat_seq=SupervisorLock.beat_seq + 1)
+            with database.write() as session:
+                session.execute(statement)
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        with (
+            _another(database, settings, launcher) as second,
+            pytest.raises(StateError, match="another machine"),
+        ):
             second.acquire("")
-            second.tick()
+    finally:
+        ended.set()
+        beating.join()
 
 
 def test_a_process_is_known_by_more_than_its_number():

@@ -1,0 +1,56 @@
+"""The places where runs work: one a GPU, and one of the CPU; who may work where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from backend.config import Settings
+from backend.errors import ConfigError
+from backend.models.hardware import visible_gpus
+
+CPU: Final = "cpu"
+GPU: Final = "gpu"
+# Beside GPUs the CPU's slot is for what never uses them; a merge is done in fp32 on the CPU.
+ON_CPU: Final = ("export",)
+ON_GPU: Final = ("train", "premise", "evaluate", "replay")
+
+# Kinds of slots, and the kinds of runs that may take them; None is any.
+Offer = tuple[tuple[str, ...] | None, tuple[str, ...] | None]
+
+
+def slot_names(settings: Settings) -> tuple[str, ...]:
+    """The lab's slots: those of the settings, else as many GPUs as torch can use, and the CPU.
+
+    Raises ConfigError for settings that name no slots.
+    """
+    named = tuple(settings.slots.replace(",", " ").split())
+    for name in named:
+        kind, _, number = name.partition(":")
+        if kind not in (CPU, GPU) or not number.isdecimal():
+            raise ConfigError(
+                f'SDLAB_SLOTS names "{name}", which is no slot',
+                where="environment",
+                remedy="name slots as in gpu:0,gpu:1,cpu:0, or unset it",
+            )
+    found = [f"{GPU}:{place}" for place in range(len(visible_gpus()))]
+    return named or (*found, f"{CPU}:0")
+
+
+def offers(names: Sequence[str]) -> tuple[Offer, ...]:
+    """Which slots are offered to which runs."""
+    if {name.partition(":")[0] for name in names} != {CPU, GPU}:
+        return ((None, None),)
+    return ((GPU,), ON_GPU), ((CPU,), ON_CPU)
+
+
+def device_environment(slot: str | None, gpus: Sequence[str]) -> Mapping[str, str]:
+    """Variables by which a worker sees the GPU of its slot alone; they must be set before torch.
+
+    ``gpus`` are the names that CUDA has for this process's GPUs; without any, nothing is hidden.
+    """
+    kind, _, number = (slot or "").partition(":")
+    if kind == GPU:
+        place = int(number)
+        return {"CUDA_VISIBLE_DEVICES": gpus[place] if place < len(gpus) else number}
+    return {"CUDA_VISIBLE_DEVICES": ""} if gpus else {}
