@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.doors import Door
 from app.access.roles import refusal, role_for_route
 from app.policy import PolicySend
+from app.uploads import Limits
 from backend.users import Person
 
 HEALTH: Final = "/healthz"
@@ -34,10 +35,13 @@ class Guard:
     One check covers Gradio's routes and ours alike; ``scope["user"]`` then says who asks.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str], door: Door, root_path: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Iterable[str], door: Door, limits: Limits, root_path: str = ""
+    ) -> None:
         root = urlsplit(root_path)
         self._app = app
         self._door = door
+        self._limits = limits
         public = [hostname(root.netloc)] if root.netloc else []
         self._hosts = frozenset([*(host.lower() for host in hosts), *public])
         self._origin = f"{root.scheme}://{root.netloc}" if root.netloc else None
@@ -49,13 +53,14 @@ class Guard:
             return
 
         with_policy = PolicySend(send)
-        answer = self._stranger(scope) or self._unknown(scope)
+        answer = self._stranger(scope) or self._unknown(scope) or self._limits.refusal(scope)
         if answer is not None:
             await answer(scope, receive, with_policy)
             return
         kept = [pair for pair in scope["headers"] if pair[0] not in self._unbelieved]
         # The proxy has taken the sub-path off; Starlette would take another one off.
-        await self._app({**scope, "headers": kept, "root_path": ""}, receive, with_policy)
+        inner = {**scope, "headers": kept, "root_path": ""}
+        await self._app(inner, self._limits.counted(scope, receive), with_policy)
 
     def _stranger(self, scope: Scope) -> Response | None:
         """The answer to a request that another name or another site's page brought."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from app.guards import Guard
 from app.pages import build_pages
 from app.routes import STATIC, own_routes
 from app.theme import THEME
+from app.uploads import UPLOADS, Limits, remove_old_uploads
 from backend.config import Settings
 from backend.errors import StateError, UserError
 from backend.lab import Lab
@@ -56,6 +58,7 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     _refuse_open_door(host, door)
     _refuse_second(lab)
     hosts = (*LOOPBACK, host, *settings.allowed_hosts.replace(",", " ").split())
+    remove_old_uploads(settings.home / UPLOADS, time.time())
     port = free_port(host, port)
     url = f"http://{host}:{port}/"
     pages = build_pages(lab)
@@ -79,7 +82,15 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
         root_path=settings.root_path.rstrip("/"),
         app_kwargs={
             "routes": [*door.routes, *own_routes(lab)],
-            "middleware": [Middleware(Guard, hosts=hosts, door=door, root_path=settings.root_path)],
+            "middleware": [
+                Middleware(
+                    Guard,
+                    hosts=hosts,
+                    door=door,
+                    limits=Limits(settings),
+                    root_path=settings.root_path,
+                )
+            ],
             "openapi_url": None,
             "docs_url": None,
             "redoc_url": None,

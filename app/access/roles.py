@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.blocks import BlockFunction
 
 from app.access.sign_in import LOGIN, LOGOUT
+from app.uploads import names_an_address
 from backend.users import Person, Role
 
 Event = TypeVar("Event", bound=Callable[..., Any])
@@ -38,13 +39,17 @@ class LabBlocks(gr.Blocks):  # type: ignore[misc]
     acts and needs a trainer. A forged event comes through here like one of the pages' own.
     """
 
-    async def process_api(self, block_fn: BlockFunction | int, *args: Any, **kwargs: Any) -> Any:
+    async def process_api(
+        self, block_fn: BlockFunction | int, inputs: list[Any], *args: Any, **kwargs: Any
+    ) -> Any:
         event = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         person = _person(kwargs.get("request"))
         needed = role_for_event(event)
         if person is None or not person.may(needed):
             raise gr.Error(refusal(person, needed), title="Not allowed", print_exception=False)
-        return await super().process_api(block_fn, *args, **kwargs)
+        if names_an_address(inputs):
+            raise gr.Error("files come from your disk", title="Not allowed", print_exception=False)
+        return await super().process_api(block_fn, inputs, *args, **kwargs)
 
 
 def role_for_event(event: BlockFunction) -> Role:

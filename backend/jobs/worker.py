@@ -60,10 +60,10 @@ def main(
     try:
         if (state := patiently(lambda: schema_state(database))) != "current":
             log.error(
-                "the database's schema is %s than this worker knows (%s); restart the server, "
+                "the database of %s has a schema %s than this worker knows; restart the server, "
                 "which brings it up to date, or run the version of sdlab that wrote it",
+                settings.home,
                 state,
-                settings.database,
             )
             return EXIT_SCHEMA
         claim = Claim(options.run, options.owner, options.attempt)

@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 
 from app.access.doors import OpenDoor, PasswordDoor
 from app.guards import Guard, hostname
+from app.uploads import Limits
+from backend.config import Settings
 
 HERE: Final = "http://127.0.0.1:7860"
 
@@ -25,7 +27,8 @@ def client(password: str = "") -> TestClient:
 
     routes = [Route(path, answer, methods=["GET", "POST", "DELETE"]) for path in ("/", "/healthz")]
     door = PasswordDoor(password) if password else OpenDoor()
-    guarded = Guard(Starlette(routes=routes), ["127.0.0.1", "localhost", "[::1]"], door)
+    hosts = ["127.0.0.1", "localhost", "[::1]"]
+    guarded = Guard(Starlette(routes=routes), hosts, door, Limits(Settings()))
     return TestClient(guarded, base_url=HERE)
 
 

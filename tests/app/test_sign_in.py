@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from app.access.sign_in import UsersDoor
 from app.access.throttle import Throttle
 from app.guards import Guard
+from app.uploads import Limits
 from backend.config import Settings
 from backend.users import Cost, Users
 
@@ -65,9 +66,8 @@ def build(home: Path, root_path: str = "") -> Lab:
     door = UsersDoor(users, settings, clock)
     page = Route("/{rest:path}", answer, methods=["GET", "POST"])
     hosts = ["127.0.0.1", "lab.example"]
-    return Lab(
-        users, clock, door, Guard(Starlette(routes=[*door.routes, page]), hosts, door, root_path)
-    )
+    app = Starlette(routes=[*door.routes, page])
+    return Lab(users, clock, door, Guard(app, hosts, door, Limits(settings), root_path))
 
 
 def sign_in(

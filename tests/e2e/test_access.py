@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
@@ -20,6 +19,7 @@ from app.access.sign_in import LOGIN
 from backend.config import Settings
 from backend.users import Cost, Role, Users
 from tests.e2e.conftest import LiveServer, Troubles, end_workers
+from tests.e2e.events import events, outcome
 from tests.e2e.proxy import proxied
 from tests.lab.tiny_tasks import rows, write_rows
 
@@ -135,8 +135,7 @@ def test_a_viewer_finds_no_way_to_act(lab: Lab, page: Page) -> None:
 def test_forged_events_of_a_viewer_are_refused(lab: Lab) -> None:
     """Every event that acts, sent as the page would send it; and by the routes for programs."""
     with lab.client("eve") as viewer:
-        config = viewer.get("config").json()
-        acting = [each for each in config["dependencies"] if each["queue"] is not False]
+        acting = [each for each in events(viewer) if each["queue"] is not False]
         assert len(acting) >= 6
         for dependency in acting:
             told = outcome(viewer, dependency)
@@ -152,23 +151,6 @@ def test_forged_events_of_a_viewer_are_refused(lab: Lab) -> None:
     with lab.client("ada") as trainer:
         told = outcome(trainer, acting[-1])
         assert "your role" not in json.dumps(told)
-
-
-def outcome(client: httpx.Client, dependency: dict[str, Any]) -> dict[str, Any]:
-    """What an event that goes through the queue ends with."""
-    session = uuid.uuid4().hex
-    body = {
-        "data": [None] * len(dependency["inputs"]),
-        "fn_index": dependency["id"],
-        "session_hash": session,
-    }
-    assert client.post("gradio_api/queue/join", json=body).status_code == 200
-    with client.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as told:
-        for line in told.iter_lines():
-            message = json.loads(line.removeprefix("data: ")) if line else {}
-            if message.get("msg") == "process_completed":
-                return dict(message["output"])
-    raise AssertionError("the event did not end")
 
 
 @pytest.mark.parametrize("path", ["config", "gradio_api/info", "gradio_api/upload", "lab/views.js"])
