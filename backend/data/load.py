@@ -63,7 +63,7 @@ def load_demonstrations(
         look_over([*training, *apart], mapping, findings)
     except FileError as error:
         fatal = findings.stop(error.problem)
-        raise ReportedDataError(findings.report(ok=False), path.name, fatal) from error
+        raise ReportedDataError(findings.report(ok=False), path.name or str(path), fatal) from error
     return Loaded(
         training=tuple(training),
         held_out=tuple(apart),

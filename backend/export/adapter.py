@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backend.atomic import PARTIAL, file_sha256, folder_sha256, new_file, new_folder, size_of
-from backend.errors import StateError, UserError
+from backend.errors import StateError, UserError, is_disk_full
 from backend.text.model_files import read_text_files
 from backend.text.tokenizer import TextTokenizer
 
@@ -199,5 +199,5 @@ def _in_words(target: Path) -> Iterator[None]:
         raise UserError(
             f"the adapter cannot be written ({error})",
             where=str(target),
-            remedy="free some space or name another place",
+            remedy="free some space" if is_disk_full(error) else "name another place",
         ) from error
