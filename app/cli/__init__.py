@@ -94,7 +94,8 @@ def _usage(error: click.ClickException, arguments: Sequence[str]) -> UserError:
 
 def _command_in(arguments: Sequence[str]) -> str:
     """The command that they begin with; click names none for an option without its value."""
-    names, command = ["sdlab"], sdlab
+    names: list[str] = ["sdlab"]
+    command: click.Command = sdlab
     for name in arguments:
         if not isinstance(command, click.Group) or name not in command.commands:
             break
