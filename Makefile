@@ -48,6 +48,9 @@ check: ## known vulnerabilities of what is pinned, and all licences
 	$(PY) scripts/audit.py
 	$(PY) -m piplicenses --from=mixed --order=license
 
+.DEFAULT:
+	@echo 'sdlab: there is no command "$@"; make alone lists them all' >&2; exit 2
+
 clean: ## remove .venv and caches; runs and models under SDLAB_HOME stay
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find app backend bench sdlab storage tests -name __pycache__ -type d -exec rm -rf {} +

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import yaml
@@ -51,20 +53,23 @@ def validate(model: type[Model], document: Any, where: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise _first_problem(error, where) from error
+        raise _first_problem(error, where, model) from error
 
 
 # How pydantic names the branches of a union, which no user has written.
 _BRANCH = re.compile(r"function-|constrained-|literal\[|tuple\[|Schedule$|float$|int$|str$")
 
 
-def _first_problem(error: ValidationError, where: str) -> ConfigError:
+def _first_problem(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
     problems = error.errors(include_url=False)
     first = problems[0]
     field = ".".join(str(part) for part in first["loc"] if not _BRANCH.match(str(part)))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
-        message, remedy = f'unknown setting "{field}"{more}', "correct its name or remove it"
+        near = get_close_matches(field, _settings(model), n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        message = f'unknown setting "{field}"{more}{hint}'
+        remedy = "correct its name or remove it"
     elif first["type"] == "missing":
         message, remedy = f'"{field}" is missing{more}', "add it"
     else:
@@ -72,3 +77,12 @@ def _first_problem(error: ValidationError, where: str) -> ConfigError:
         message = f'"{field}" is {first["input"]!r}: {reason[0].lower()}{reason[1:]}{more}'
         remedy = "change the value"
     return ConfigError(message, where=where, remedy=remedy)
+
+
+def _settings(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The dotted names of what can be set."""
+    for name, field in model.model_fields.items():
+        yield above + (field.alias or name)
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _settings(inner, f"{above}{name}.")

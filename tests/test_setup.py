@@ -98,6 +98,12 @@ def test_make_alone_lists_the_commands(make: Setup) -> None:
     assert make("--no-print-directory").stdout == listed
 
 
+def test_a_command_that_there_is_not_is_answered_with_where_they_stand(make: Setup) -> None:
+    ended = make("dmeo")
+    assert ended.returncode != 0
+    assert 'there is no command "dmeo"; make alone lists them all' in ended.stderr
+
+
 def test_setup_installs_what_is_pinned_and_the_base_model_without_its_dependencies(
     clone: Path, make: Setup
 ) -> None:

@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        return show_error(_usage(error), as_json)
+        return show_error(_usage(error, arguments), as_json)
     except SdlabError as error:
         # Whatever could not be done, this is why.
         return show_error(failure_log(error) if is_disk_full(error) else error, as_json)
@@ -95,12 +95,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return show_error(failure_log(error), as_json)
 
 
-def _usage(error: click.ClickException) -> UserError:
+def _usage(error: click.ClickException, arguments: Sequence[str]) -> UserError:
     """What click found, with the command that it found it in."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    command = context.command_path if context is not None else "sdlab"
+    command = context.command_path if context is not None else _command_in(arguments)
     return UserError(
         error.format_message().rstrip("."),
         where=command.removeprefix("sdlab ") if command != "sdlab" else "command line",
         remedy=f"see: {command} --help",
     )
+
+
+def _command_in(arguments: Sequence[str]) -> str:
+    """The command that they begin with; click names none for an option without its value."""
+    names: list[str] = ["sdlab"]
+    command: click.Command = sdlab
+    for name in arguments:
+        if not isinstance(command, click.Group) or name not in command.commands:
+            break
+        names.append(name)
+        command = command.commands[name]
+    return " ".join(names)

@@ -13,6 +13,10 @@ def read_config(path: Path) -> dict[str, Any]:
     """The settings in a YAML file. Raises ConfigError."""
     try:
         return parse_yaml(path.read_text("utf-8"), str(path))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "there is no such file", where=str(path), remedy="check the path"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"cannot read the file ({error})", where=str(path), remedy="give a YAML file"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from backend.atomic import PARTIAL, file_sha256, folder_sha256, new_file, new_folder, size_of
-from backend.errors import StateError, UserError
+from backend.errors import StateError, UserError, is_disk_full
+from backend.export.archive import pack
 from backend.text.model_files import read_text_files
 from backend.text.tokenizer import TextTokenizer
 
@@ -43,8 +43,6 @@ _PLACES: Final = frozenset({"name_or_path", "tokenizer_file", "special_tokens_ma
 _GENERATION: Final = "generation_config.json"
 # Of a base's config: where it lay, and what its weights were stored in.
 _NOT_OF_TRAINED: Final = frozenset({"_name_or_path", "torch_dtype", "quantization_config"})
-# The first time that a ZIP file can hold.
-_ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def write_adapter(
         ) as scratch_name:
             _fill(source, card, Path(scratch_name))
             with new_file(target) as partial:
-                _zip(Path(scratch_name), partial)
+                pack(Path(scratch_name), partial)
     return Exported(target, file_sha256(target), size_of(target))
 
 
@@ -175,17 +173,6 @@ def copy_text_files(base: Path, folder: Path) -> None:
         (folder / CHAT_TEMPLATE).write_text(TextTokenizer(base).chat_template, "utf-8")
 
 
-def _zip(folder: Path, target: Path) -> None:
-    # Stored, not deflated: weights hardly shrink, and zlib's output depends on its version.
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.iterdir()):
-            entry = zipfile.ZipInfo(path.name, _ZIP_EPOCH)
-            entry.create_system, entry.external_attr = 3, 0o100644 << 16
-            entry.file_size = path.stat().st_size
-            with path.open("rb") as file, archive.open(entry, "w") as packed:
-                shutil.copyfileobj(file, packed, 1 << 20)
-
-
 def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", "utf-8")
 
@@ -199,5 +186,5 @@ def _in_words(target: Path) -> Iterator[None]:
         raise UserError(
             f"the adapter cannot be written ({error})",
             where=str(target),
-            remedy="free some space or name another place",
+            remedy="free some space" if is_disk_full(error) else "name another place",
         ) from error

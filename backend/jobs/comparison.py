@@ -19,10 +19,18 @@ def compare_runs(database: Database, runs: list[Run]) -> Document:
     """The first run against each of the others, probe by probe, on the items both answered.
 
     Items are the same if id, prompt and expected answer are.
-    ``difference`` is the other's score minus the first's. Raises StateError below two runs.
+    ``difference`` is the other's score minus the first's. Raises StateError below two runs, and
+    for a job that trained nothing.
     """
     if len(runs) < 2:
         raise StateError("one run cannot be compared", where="compare", remedy="name two or more")
+    for run in runs:
+        if run.kind != "train":
+            raise StateError(
+                f"this is a job of kind {run.kind}, which trained nothing to compare",
+                where=f"run {run.id}",
+                remedy="name training runs, see: sdlab runs",
+            )
     reasons = sorted({reason for run in runs[1:] for reason in _why_not(runs[0], run)})
     pairs = [pair for run in runs[1:] for pair in _pairs(database, runs[0], run)]
     if not pairs:

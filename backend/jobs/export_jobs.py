@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from backend.atomic import new_file, new_folder
+from backend.atomic import file_sha256, new_file, new_folder, size_of
 from backend.config import Settings
 from backend.errors import Fault, StateError, UserError, stored_error
+from backend.export.archive import pack
 from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.documents import Document
 from backend.jobs.estimates import check_memory
@@ -27,11 +28,11 @@ def check_target(target: Path, form: str) -> None:
             where=str(target),
             remedy="name another place, or remove it first",
         )
-    if target.suffix.lower() == ".zip":
+    if form == "gguf" and _is_zip(target):
         raise UserError(
-            f"a model as {form} is not packed as a ZIP file",
+            "a GGUF file is not packed as a ZIP file",
             where=str(target),
-            remedy="name a folder" + (" or a .gguf file" if form == "gguf" else ""),
+            remedy="name a .gguf file or a folder",
         )
 
 
@@ -76,6 +77,10 @@ def take_export(settings: Settings, job: Run, target: Path) -> Document:
         )
     target = target.expanduser().resolve()
     check_target(target, job.config["format"])
+    if source.is_dir() and _is_zip(target):
+        with new_file(target) as partial:
+            pack(source, partial)
+        return {"path": str(target), "sha256": file_sha256(target), "bytes": size_of(target)}
     if source.is_dir():
         with new_folder(target) as partial:
             shutil.copytree(source, partial, dirs_exist_ok=True)
@@ -86,6 +91,10 @@ def take_export(settings: Settings, job: Run, target: Path) -> Document:
         with new_folder(target) as partial:
             shutil.copyfile(source, partial / source.name)
     return {"path": str(target), "sha256": found["sha256"], "bytes": found["bytes"]}
+
+
+def _is_zip(target: Path) -> bool:
+    return target.suffix.lower() == ".zip"
 
 
 def _why_not(job: Run) -> Exception:

@@ -20,14 +20,14 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("no value", ["task", "add", "x.jsonl"], "Missing option '--name'"),
     ("no number", ["train", "--steps", "many"], "'many' is not a valid integer"),
     ("nothing to train", ["train"], "neither a configuration file nor both"),
-    ("no such file", ["train", "none.yaml"], "cannot read the file"),
+    ("no such file", ["train", "none.yaml"], "none.yaml: there is no such file"),
     ("no such task", ["task", "show", "none"], 'there is no task "none"'),
     ("no mapping", ["task", "add", "x.csv", "--name", "x", "--map", "prompt"], "is no mapping"),
     ("no such run", ["show", "none"], 'there is no run "none"'),
     ("nothing to stop", ["stop", "none"], 'there is no run "none"'),
     ("nothing to resume", ["resume", "none", "--wait"], 'there is no run "none"'),
     ("nothing to replay", ["replay", "none", "--step", "1"], 'there is no run "none"'),
-    ("no sequence", ["sequence", "none.yaml"], "cannot read the file"),
+    ("no sequence", ["sequence", "none.yaml"], "none.yaml: there is no such file"),
     ("nothing to export", ["export", "none", "--to", "x"], 'there is no run "none"'),
     ("nothing to compare", ["compare", "none", "other"], 'there is no run "none"'),
     ("no form of export", ["export", "none", "--to", "x", "--format", "onnx"], "no export as"),
@@ -42,7 +42,11 @@ MISTAKES: list[tuple[str, list[str], str]] = [
     ("no context to check", ["premise", "lights", "--context", "early"],
      'there is no context "early"'),
     ("no setting", ["train", "--task", "lights", "--method", "sft", "--set", "stepz=3"],
-     'unknown setting "stepz"'),
+     'unknown setting "stepz"; did you mean "steps"?'),
+    ("no such setting of a part",
+     ["train", "--task", "lights", "--method", "sft", "--set", "optimizer.learning_rat=1"],
+     'did you mean "optimizer.learning_rate"?'),
+    ("a folder in place of a file", ["task", "add", ".", "--name", "x"], ".: it is a folder"),
     ("no value of a setting", ["train", "--task", "lights", "--method", "sft", "--set", "seed"],
      '"seed" is no setting'),
     ("bad value", ["train", "--task", "lights", "--method", "sft", "--steps", "0"], '"steps" is 0'),
@@ -72,6 +76,14 @@ def test_a_mistake_is_told_in_one_sentence_with_a_remedy(
     assert error["where"]
     assert error["where"] in line
     assert line.endswith(error["remedy"])
+
+
+def test_an_option_without_its_value_is_told_with_its_command(call: Call) -> None:
+    told = call("task", "add", "x.jsonl", "--name")
+    assert told.code == 2
+    assert told.err == (
+        "sdlab: task add: Option '--name' requires an argument; see: sdlab task add --help\n"
+    )
 
 
 @pytest.mark.usefixtures("with_task")

@@ -55,6 +55,16 @@ def test_runs_on_different_tasks_are_not_comparable(
     assert "they were trained on different task versions" in compared["why_not"]
 
 
+def test_a_premise_check_is_no_run_to_compare(
+    lab: Lab, add_task: Callable[..., str], train: Train, tiny_folder: Path
+) -> None:
+    task = add_task()
+    run = train(task, "sft")
+    premise = lab.premise({"task": task, "model": str(tiny_folder)})
+    with pytest.raises(StateError, match="of kind premise, which trained nothing to compare"):
+        lab.compare([run["id"], premise])
+
+
 def test_rows_that_are_too_long_are_counted_and_never_trained_on(
     lab: Lab, add_task: Callable[..., str], train: Train
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,18 @@ def test_a_merged_model_is_a_folder_where_the_user_wants_it(
     assert list(tmp_path.glob("*.partial")) == []
 
 
+def test_a_merged_model_is_one_file_where_the_user_wants_that(
+    exporting: Lab, run_id: str, tmp_path: Path
+) -> None:
+    exported = exporting.export(run_id, tmp_path / "model.zip", "merged")
+    assert exported["sha256"] == file_sha256(tmp_path / "model.zip")
+    assert exported["bytes"] == (tmp_path / "model.zip").stat().st_size
+    with zipfile.ZipFile(tmp_path / "model.zip") as packed:
+        assert packed.testzip() is None
+        assert packed.namelist() == ["config.json", "model.safetensors"]
+    assert list(tmp_path.glob("*.partial")) == []
+
+
 def test_a_gguf_file_goes_into_a_folder_or_under_its_name(
     exporting: Lab, run_id: str, tmp_path: Path
 ) -> None:
@@ -74,7 +87,7 @@ def test_what_cannot_be_exported_is_refused_before_it_is_queued(
     (tmp_path / "there").mkdir()
     for target, form, checkpoint, error, found in (
         ("there", "merged", None, StateError, "something at this place already"),
-        ("model.zip", "merged", None, UserError, "not packed as a ZIP file"),
+        ("model.zip", "gguf", None, UserError, "not packed as a ZIP file"),
         ("model", "onnx", None, UserError, 'no export as "onnx"'),
         ("model", "gguf", 7, StateError, "no checkpoint of step 7, only of 1, 2"),
     ):
