@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import gradio as gr
@@ -18,8 +19,11 @@ from backend.lab import Lab
 
 MOST_RUNS: Final = 12
 _REMEMBERED: Final = 8
+_LISTED_GROUPS: Final = 30
 
 Document = dict[str, Any]
+# How each run is drawn, in the order of the runs.
+Styles = tuple[tuple[str, Style], ...]
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
@@ -44,13 +48,20 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         del version
         return _find(lab, runs)
 
+    # Figures take most of a look's time; the same scores are drawn the same way.
+    @lru_cache(maxsize=_REMEMBERED)
+    def drawn(
+        version: str, runs: tuple[str, ...], styles: Styles, shown: tuple[str, ...], prior: str
+    ) -> tuple[Document, Document]:
+        return _draw(found(runs, version), styles, shown, prior)
+
     def read_runs(query: Query) -> list[Any]:
         scored = lab.views.scored_runs()
         chosen, missing = _chosen(scored, query)
         if not chosen:
             return _nothing({"empty": True, "missing": missing})
-        document = found(chosen, lab.views.scores_version(chosen))
-        return _values(scored, document, query, missing)
+        version = lab.views.scores_version(chosen)
+        return _values(scored, found(chosen, version), query, missing, partial(drawn, version))
 
     read_sequence = sequence_reader(lab)
 
@@ -108,7 +119,21 @@ def _compared(lab: Lab, document: Document) -> tuple[list[str], Document | None]
         return [str(error)], None
 
 
-def _values(scored: list[Document], document: Document, query: Query, missing: str) -> list[Any]:
+def _draw(
+    document: Document, styles: Styles, shown: tuple[str, ...], prior: str
+) -> tuple[Document, Document]:
+    """The chart of gain against change, and those of the probes."""
+    by_run = dict(styles)
+    return gain_chart(document, by_run, prior), probe_charts(document, by_run, list(shown))
+
+
+def _values(
+    scored: list[Document],
+    document: Document,
+    query: Query,
+    missing: str,
+    draw: Callable[..., tuple[Document, Document]],
+) -> list[Any]:
     tasks = {run["task"] for run in document["runs"]}
     chosen = [run["id"] for run in document["runs"]]
     candidates = [run for run in scored if run["task"] in tasks]
@@ -123,7 +148,7 @@ def _values(scored: list[Document], document: Document, query: Query, missing: s
     choice = {
         "tasks": sorted({run["task"] for run in scored}),
         "task": document["runs"][0]["task"],
-        "groups": _groups(candidates, chosen, styles),
+        **_groups(candidates, chosen, styles),
         "probes": [{"name": name, "chosen": name in shown} for name in every],
         "priors": priors,
         "prior": prior,
@@ -133,20 +158,23 @@ def _values(scored: list[Document], document: Document, query: Query, missing: s
         (change for change in document["changes"] if change["probe"] in shown),
         key=lambda change: (every.index(change["probe"]), chosen.index(change["run"])),
     )
+    own = tuple((run, styles[run]) for run in chosen)
+    gain, probes = draw(tuple(chosen), own, tuple(shown), prior)
     return [
         choice,
         document["words"],
-        gain_chart(document, styles, prior),
-        probe_charts(document, styles, shown),
-        {"names": names, "colours": _colours(styles), "changes": changes},
-        {"names": names, "colours": _colours(styles), "items": document["items"]},
+        gain,
+        probes,
+        {"names": names, "colours": _colours(own), "changes": changes},
+        {"names": names, "colours": _colours(own), "items": document["items"]},
     ]
 
 
-def _groups(
-    candidates: list[Document], chosen: list[str], styles: dict[str, Style]
-) -> list[Document]:
-    """The runs that can be chosen, those launched together beside each other, newest first."""
+def _groups(candidates: list[Document], chosen: list[str], styles: dict[str, Style]) -> Document:
+    """The runs that can be chosen, those launched together beside each other, newest first.
+
+    Of many only the newest groups are listed, and those with a chosen run.
+    """
     groups: dict[str, Document] = {}
     for run in candidates:
         group = groups.setdefault(
@@ -156,8 +184,12 @@ def _groups(
             {key: run[key] for key in ("id", "name", "method", "state")}
             | {"colour": styles[run["id"]].colour, "chosen": run["id"] in chosen}
         )
-    return list(groups.values())[::-1]
+    newest = list(groups.values())[::-1]
+    listed = newest[:_LISTED_GROUPS] + [
+        group for group in newest[_LISTED_GROUPS:] if any(run["chosen"] for run in group["runs"])
+    ]
+    return {"groups": listed, "left_off": len(newest) - len(listed)}
 
 
-def _colours(styles: dict[str, Style]) -> dict[str, str]:
-    return {run: style.colour for run, style in styles.items()}
+def _colours(styles: Styles) -> dict[str, str]:
+    return {run: style.colour for run, style in styles}
