@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,5 +47,6 @@ def test_lists_of_runs_come_in_few_queries_and_without_configurations(
     for statement in statements:
         columns = statement.partition("FROM")[0]
         assert "runs.result" not in columns
-        assert "runs.config," not in columns
+        # One of its keys may be looked up, but the whole is not sent.
+        assert not re.search(r"(?<!\()runs\.config\b", columns)
         assert "blob" not in columns
