@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from backend.jobs.identity import is_alive, is_here
@@ -12,9 +13,13 @@ from storage.supervisors import Supervisors
 
 
 def lives(holder: SupervisorLock, lease_s: float) -> bool:
-    """Whether the holder of the lock is alive: looked up here, judged by its beats elsewhere."""
+    """Whether the holder of the lock is alive: looked up here, judged by its beats elsewhere.
+
+    And by its beats in this process, too: a supervisor that could not give the lock back, as the
+    database was locked, is gone, and its process would wait for itself for ever.
+    """
     process = Process(holder.pid, holder.pid_created, holder.boot_id, holder.host)
-    if is_here(process):
+    if is_here(process) and process.pid != os.getpid():
         return is_alive(process)
     return now() - holder.beat_at < timedelta(seconds=lease_s)
 

@@ -8,10 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from backend.errors import StateError
 from backend.jobs.identity import is_alive, process_of, send, this_process
 from backend.jobs.supervisor import Supervisor
+from storage.database import open_database
 from storage.models import SupervisorLock, now
 from storage.supervisors import Supervisors
 
@@ -62,6 +64,27 @@ def test_a_dead_supervisor_is_replaced(database, settings, launcher):
         second.acquire("")
         second.tick()
         assert Supervisors(database).holder().pid == os.getpid()
+
+
+@pytest.mark.parametrize(("silent_s", "is_refused"), [(1, True), (3600, False)])
+def test_a_lock_that_could_not_be_given_back_does_not_hold_its_own_process_for_ever(
+    database, settings, launcher, silent_s, is_refused
+):
+    """The process lives on, so that it alone says nothing: the supervisor in it may be gone."""
+    first = _another(open_database(database.url, busy_timeout_ms=1), settings, launcher)
+    first.acquire("http://127.0.0.1:1")
+    with database.write() as session:
+        session.get(SupervisorLock, "lab").beat_at = now() - timedelta(seconds=silent_s)
+        session.flush()
+        with pytest.raises(OperationalError):
+            first.close()
+    with _another(database, settings, launcher) as second:
+        if is_refused:
+            with pytest.raises(StateError):
+                second.acquire("http://127.0.0.1:1")
+        else:
+            second.acquire("http://127.0.0.1:1")
+            second.tick()
 
 
 @pytest.mark.parametrize(("silent_s", "is_refused"), [(1, True), (3600, False)])
