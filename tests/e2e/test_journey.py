@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import LiveServer, Troubles
@@ -20,11 +21,12 @@ traces: {every: 1, watched: 1, sampled: 1}
 """
 
 
+@pytest.mark.usefixtures("freed_slot")
 def test_a_file_becomes_an_adapter(
     server: LiveServer, page: Page, troubles: Troubles, tmp_path: Path, bundled_models: Path
 ) -> None:
     # What Gradio says of a request that its page has left behind.
-    troubles.expected = ("AbortError", "Connection errored out")
+    troubles.expected = (r".*AbortError.*", r"(console|page error): .*Connection errored out.*")
     good, broken = tmp_path / "wishes.jsonl", tmp_path / "broken.jsonl"
     rows = [{"prompt": f"Light {i} please", "demonstration": f"light.on({i})"} for i in range(24)]
     good.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -63,7 +65,8 @@ def test_a_file_becomes_an_adapter(
     page.wait_for_url(re.compile(r"/run\?id="), timeout=MINUTES)
 
     run = page.url.partition("id=")[2]
-    expect(page.locator("#run-summary strong")).to_have_text("done", timeout=3 * MINUTES)
+    # It waits for its baseline: beside other work on two cores, 165 s of being queued were seen.
+    expect(page.locator("#run-summary strong")).to_have_text("done", timeout=8 * MINUTES)
     page.goto(f"{server.url}/traces?run={run}")
     token = page.locator("#trace-student-tokens .sd-tok").first
     token.hover()
