@@ -38,10 +38,11 @@ class Evaluations:
         with self._database.read() as session:
             return by_run(run_ids, session.scalars(statement))
 
-    def scored_runs(self) -> set[str]:
-        """The ids of the runs that have scores."""
+    def ids_of_runs(self, run_ids: Sequence[str]) -> list[str]:
+        """The ids of all evaluations of these runs, which a new score changes."""
+        statement = select(Evaluation.id).where(Evaluation.run_id.in_(run_ids))
         with self._database.read() as session:
-            return set(session.scalars(select(Evaluation.run_id).distinct()))
+            return list(session.scalars(statement.order_by(Evaluation.id)))
 
     def get(self, evaluation_id: str) -> Evaluation | None:
         with self._database.read() as session:

@@ -56,10 +56,19 @@ class Runs:
         with self._database.read() as session:
             return list(session.scalars(statement))
 
-    def count(self) -> int:
-        """How many runs there are."""
+    def count(self, state: str | None = None) -> int:
+        """How many runs there are, or are in this state."""
+        statement = select(func.count()).select_from(Run)
+        if state is not None:
+            statement = statement.where(Run.state == state)
         with self._database.read() as session:
-            return session.scalar(select(func.count()).select_from(Run)) or 0
+            return session.scalar(statement) or 0
+
+    def states(self, run_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Id and state of these runs, in the order of the queue."""
+        statement = select(Run.id, Run.state).where(Run.id.in_(run_ids)).order_by(Run.seq)
+        with self._database.read() as session:
+            return [(row.id, row.state) for row in session.execute(statement)]
 
     def of_versions(self, version_ids: Sequence[str]) -> list[Run]:
         """The jobs that have worked or will work on these task versions, newest first."""

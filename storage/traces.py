@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,10 @@ class Traces:
         with self._database.read() as session:
             return list(session.scalars(statement.order_by(Trace.step)))
 
-    def traced_steps(self) -> dict[str, int]:
-        """How many steps of each run have traces; runs without any are absent."""
+    def traced_steps(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """How many steps of these runs have traces; runs without any are absent."""
         statement = select(Trace.run_id, func.count(Trace.step.distinct())).group_by(Trace.run_id)
+        statement = statement.where(Trace.run_id.in_(run_ids))
         with self._database.read() as session:
             return {row[0]: row[1] for row in session.execute(statement)}
 

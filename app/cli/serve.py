@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ def serve(host: str, port: int | None) -> None:
     """Show the lab in a browser and run what is queued, until stopped with Ctrl-C."""
     # Before the address is told: whoever reads it may ask to end at once.
     ended = asked_to_end()
+    tell_stacks()
     with open_lab() as lab:
         server = start(lab, host, port)
         ended.wait()
@@ -59,6 +61,12 @@ def show_in_browser(server: Server) -> None:
     """
     if sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         webbrowser.open(server.url)
+
+
+def tell_stacks() -> None:
+    """A SIGUSR1 from now on writes all threads' stacks to stderr: what a server waits for."""
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1)
 
 
 def asked_to_end() -> threading.Event:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ from backend.lab import Lab
 
 MOST_RUNS: Final = 12
 _REMEMBERED: Final = 8
+_LISTED_GROUPS: Final = 30
 
 Document = dict[str, Any]
-# Ids of the runs that have styles, probes to show, and the prior probe; both charts.
-Charts = Callable[[tuple[str, ...], tuple[str, ...], str], tuple[Document, Document]]
+# How each run is drawn, in the order of the runs.
+Styles = tuple[tuple[str, Style], ...]
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
@@ -47,16 +48,12 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         del version
         return _find(lab, runs)
 
-    # Twelve runs' figures take plotly longer than all else together.
+    # Figures take most of a look's time; the same scores are drawn the same way.
     @lru_cache(maxsize=_REMEMBERED)
-    def charts(
-        runs: tuple[str, ...],
-        version: str,
-        styled: tuple[str, ...],
-        shown: tuple[str, ...],
-        prior: str,
+    def drawn(
+        version: str, runs: tuple[str, ...], styles: Styles, shown: tuple[str, ...], prior: str
     ) -> tuple[Document, Document]:
-        return _charts(found(runs, version), styled, shown, prior)
+        return _draw(found(runs, version), styles, shown, prior)
 
     def read_runs(query: Query) -> list[Any]:
         scored = lab.views.scored_runs()
@@ -64,8 +61,7 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         if not chosen:
             return _nothing({"empty": True, "missing": missing})
         version = lab.views.scores_version(chosen)
-        draw = partial(charts, chosen, version)
-        return _values(scored, found(chosen, version), query, missing, draw)
+        return _values(scored, found(chosen, version), query, missing, partial(drawn, version))
 
     read_sequence = sequence_reader(lab)
 
@@ -123,21 +119,25 @@ def _compared(lab: Lab, document: Document) -> tuple[list[str], Document | None]
         return [str(error)], None
 
 
-def _charts(
-    document: Document, styled: Sequence[str], shown: Sequence[str], prior: str
+def _draw(
+    document: Document, styles: Styles, shown: tuple[str, ...], prior: str
 ) -> tuple[Document, Document]:
-    styles = run_styles(styled)
-    return gain_chart(document, styles, prior), probe_charts(document, styles, shown)
+    """The chart of gain against change, and those of the probes."""
+    by_run = dict(styles)
+    return gain_chart(document, by_run, prior), probe_charts(document, by_run, list(shown))
 
 
 def _values(
-    scored: list[Document], document: Document, query: Query, missing: str, draw: Charts
+    scored: list[Document],
+    document: Document,
+    query: Query,
+    missing: str,
+    draw: Callable[..., tuple[Document, Document]],
 ) -> list[Any]:
     tasks = {run["task"] for run in document["runs"]}
     chosen = [run["id"] for run in document["runs"]]
     candidates = [run for run in scored if run["task"] in tasks]
-    styled = tuple(run["id"] for run in candidates)
-    styles = run_styles(styled)
+    styles = run_styles([run["id"] for run in candidates])
     wanted = set(query.get("probes", "").split(","))
     every = [probe["name"] for probe in document["probes"]]
     shown = [name for name in every if name in wanted] or every
@@ -145,11 +145,10 @@ def _values(
     prior = query.get("prior", "")
     prior = prior if prior in priors else next(iter(priors), "")
     names = {run["id"]: run["name"] for run in document["runs"]}
-    gain, curves = draw(styled, tuple(shown), prior)
     choice = {
         "tasks": sorted({run["task"] for run in scored}),
         "task": document["runs"][0]["task"],
-        "groups": _groups(candidates, chosen, styles),
+        **_groups(candidates, chosen, styles),
         "probes": [{"name": name, "chosen": name in shown} for name in every],
         "priors": priors,
         "prior": prior,
@@ -159,20 +158,23 @@ def _values(
         (change for change in document["changes"] if change["probe"] in shown),
         key=lambda change: (every.index(change["probe"]), chosen.index(change["run"])),
     )
+    own = tuple((run, styles[run]) for run in chosen)
+    gain, probes = draw(tuple(chosen), own, tuple(shown), prior)
     return [
         choice,
         document["words"],
         gain,
-        curves,
-        {"names": names, "colours": _colours(styles), "changes": changes},
-        {"names": names, "colours": _colours(styles), "items": document["items"]},
+        probes,
+        {"names": names, "colours": _colours(own), "changes": changes},
+        {"names": names, "colours": _colours(own), "items": document["items"]},
     ]
 
 
-def _groups(
-    candidates: list[Document], chosen: list[str], styles: dict[str, Style]
-) -> list[Document]:
-    """The runs that can be chosen, those launched together beside each other, newest first."""
+def _groups(candidates: list[Document], chosen: list[str], styles: dict[str, Style]) -> Document:
+    """The runs that can be chosen, those launched together beside each other, newest first.
+
+    Of many only the newest groups are listed, and those with a chosen run.
+    """
     groups: dict[str, Document] = {}
     for run in candidates:
         group = groups.setdefault(
@@ -182,8 +184,12 @@ def _groups(
             {key: run[key] for key in ("id", "name", "method", "state")}
             | {"colour": styles[run["id"]].colour, "chosen": run["id"] in chosen}
         )
-    return list(groups.values())[::-1]
+    newest = list(groups.values())[::-1]
+    listed = newest[:_LISTED_GROUPS] + [
+        group for group in newest[_LISTED_GROUPS:] if any(run["chosen"] for run in group["runs"])
+    ]
+    return {"groups": listed, "left_off": len(newest) - len(listed)}
 
 
-def _colours(styles: dict[str, Style]) -> dict[str, str]:
-    return {run: style.colour for run, style in styles.items()}
+def _colours(styles: Styles) -> dict[str, str]:
+    return {run: style.colour for run, style in styles}

@@ -50,7 +50,7 @@
       return;
     }
     const every = value.probes.length;
-    const older = value.groups.length > 2 ? el("details", { "data-fold": "older", open: place.querySelector("details[open]") !== null }, el("summary", {}, "older runs of this task (" + (value.groups.length - 2) + ")")) : "";
+    const older = value.groups.length > 2 ? el("details", { "data-fold": "older", open: place.querySelector("details[open]") !== null }, el("summary", {}, "older runs of this task (" + (value.groups.length - 2) + (value.left_off ? ", without " + value.left_off + " older launches: name them in the address as runs=ID,ID" : "") + ")")) : "";
     const rows = groups(value, ask);
     if (older) older.append(...rows.splice(2));
     place.replaceChildren(error,

@@ -89,7 +89,9 @@ def load_demonstrations(path: Path, loading: Loading) -> Loaded:
             return _Load(loading, findings).run(path)
         except FileError as error:
             fatal = findings.stop(error.problem)
-            raise ReportedDataError(findings.report(ok=False), path.name or str(path), fatal) from error
+            raise ReportedDataError(
+                findings.report(ok=False), path.name or str(path), fatal
+            ) from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from backend.jobs.scored_items import items_by_key, paired_scores, scores_by_ite
 from storage.database import Database
 from storage.evaluations import Evaluations
 from storage.models import Evaluation, EvaluationItem, Run
+from storage.run_heads import run_heads
 from storage.runs import Runs
 from storage.tasks import Tasks
 
@@ -21,19 +22,18 @@ _FACTS: Final = PRIOR[0]
 
 
 def scored_runs(database: Database) -> list[Document]:
-    """The training runs that have scores, oldest first."""
-    scored = Evaluations(database).scored_runs()
-    found = [run for run in Runs(database).all() if run.kind == "train" and run.id in scored]
-    return _run_documents(database, found[::-1])
+    """The training runs that have scores, oldest first, as lists and charts name them."""
+    heads = run_heads(database, Evaluation, kind="train")
+    return [
+        {**head._asdict(), "task": head.task.split("@")[0],
+         "created_at": head.created_at.isoformat()}
+        for head in reversed(heads)
+    ]  # fmt: skip
 
 
 def scores_version(database: Database, ids: Sequence[str]) -> str:
     """Changes whenever one of the runs has a new score or another state."""
-    evaluations = Evaluations(database)
-    told = [
-        (run.id, run.state, [found.id for found in evaluations.of_run(run.id)])
-        for run in _runs(database, ids)
-    ]
+    told = Runs(database).states(ids), Evaluations(database).ids_of_runs(ids)
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 

@@ -21,6 +21,6 @@ def lab_status(database: Database) -> Document:
         )
     return {
         "slots": slots,
-        "queued": len(runs.all(states=["queued"])),
+        "queued": runs.count("queued"),
         "supervisor": holder.address if holder else None,
     }

@@ -18,6 +18,7 @@ from backend.views.tokenizers import tokenizer_on_disk
 from backend.views.trace_words import most_divergent
 from storage.database import Database
 from storage.models import Run, Trace
+from storage.run_heads import run_heads
 from storage.runs import Runs
 from storage.tasks import Tasks
 from storage.traces import Arrays, Traces
@@ -29,16 +30,18 @@ SORTS: Final[Mapping[str, Callable[[Trace], Any]]] = {
 }
 SHOWN: Final = ("all", "watched", "sampled")
 _LABEL_LETTERS: Final = 160
+_LISTED: Final = 60
 _IDS: Final = ("token_ids_T", "student_top_ids_T5", "teacher_top_ids_T5")
 
 
 def traced_runs(database: Database) -> list[Document]:
-    """The runs that have traces, newest first."""
-    counts = Traces(database).traced_steps()
+    """The newest runs that have traces, newest first."""
+    heads = run_heads(database, Trace, limit=_LISTED)
+    counts = Traces(database).traced_steps([head.id for head in heads])
     return [
-        {"id": run.id, "name": run.name, "method": run.method, "state": run.state,
-         "created_at": run.created_at.isoformat(), "steps": counts[run.id]}
-        for run in Runs(database).all() if run.id in counts
+        {"id": head.id, "name": head.name, "method": head.method, "state": head.state,
+         "created_at": head.created_at.isoformat(), "steps": counts[head.id]}
+        for head in heads
     ]  # fmt: skip
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.pages.forgetting import _charts, _chosen, _find, _values
+from app.pages.forgetting import _chosen, _draw, _find, _values
 from app.pages.traces import _index
 from backend.bootstrap import build_lab
 from backend.config import Settings
@@ -60,8 +59,12 @@ def scored(lab: Lab, name: str, **values: Any) -> str:
 def values(lab: Lab, **query: str) -> list[Any]:
     listed = lab.views.scored_runs()
     chosen, missing = _chosen(listed, query)
-    document = _find(lab, chosen)
-    return _values(listed, document, query, missing, partial(_charts, document))
+    found = _find(lab, chosen)
+
+    def draw(_runs: tuple[str, ...], *how: Any) -> Any:
+        return _draw(found, *how)
+
+    return _values(listed, found, query, missing, draw)
 
 
 def test_the_newest_group_is_shown_unless_the_address_names_others(lab: Lab) -> None:
@@ -93,6 +96,13 @@ def test_probes_and_prior_follow_the_address_and_nonsense_shows_all(lab: Lab) ->
     assert len(nonsense[3]["charts"]) == 3
     assert nonsense[2]["title"].endswith("change of prior:instructions")
     json.dumps(nonsense, allow_nan=False)
+
+
+def test_of_many_launches_the_newest_and_the_chosen_are_offered(lab: Lab) -> None:
+    first, *others = [scored(lab, f"run {i}") for i in range(33)]
+    choice = values(lab, runs=first)[0]
+    assert [group["id"] for group in choice["groups"]] == [*others[::-1][:30], first]
+    assert choice["left_off"] == 2
 
 
 def test_a_run_keeps_its_colour_when_others_are_left_out(lab: Lab) -> None:

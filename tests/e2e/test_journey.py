@@ -22,11 +22,12 @@ traces: {every: 1, watched: 1, sampled: 1}
 
 
 @pytest.mark.timeout(900)  # two runs of the real model beside a browser, on two busy cores
+@pytest.mark.usefixtures("freed_slot")
 def test_a_file_becomes_an_adapter(
     server: LiveServer, page: Page, troubles: Troubles, tmp_path: Path, bundled_models: Path
 ) -> None:
     # What Gradio says of a request that its page has left behind.
-    troubles.expected = ("AbortError", "Connection errored out")
+    troubles.expected = (r".*AbortError.*", r"(console|page error): .*Connection errored out.*")
     good, broken = tmp_path / "wishes.jsonl", tmp_path / "broken.jsonl"
     rows = [{"prompt": f"Light {i} please", "demonstration": f"light.on({i})"} for i in range(24)]
     good.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -65,6 +66,7 @@ def test_a_file_becomes_an_adapter(
     page.wait_for_url(re.compile(r"/run\?id="), timeout=MINUTES)
 
     run = page.url.partition("id=")[2]
+    # It waits for its baseline: beside other work on two cores, 165 s of being queued were seen.
     expect(page.locator("#run-summary strong")).to_have_text("done", timeout=8 * MINUTES)
     page.goto(f"{server.url}/traces?run={run}")
     token = page.locator("#trace-student-tokens .sd-tok").first

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.cli.command import Command
-from tests.e2e.conftest import LiveServer, end_workers
+from tests.e2e.conftest import LiveServer
 from tests.lab.tiny_tasks import rows, write_rows
 
 ROWS = 40_000
@@ -59,11 +59,12 @@ def test_an_action_that_is_gone_is_answered_in_words(server: LiveServer, page: P
     expect(page.locator("#task-work")).to_contain_text("is gone with the server that did it")
 
 
+@pytest.mark.usefixtures("freed_slot")
 def test_a_premise_check_is_cancelled_where_it_was_begun(
     server: LiveServer, page: Page, tiny_run: list[str]
 ) -> None:
     # While this run has the lab's only slot, the check waits and cannot be done too soon.
-    busy = Command(server.home)("train", *tiny_run, "--steps", 400).done()
+    Command(server.home)("train", *tiny_run, "--steps", 400).done()
     model = tiny_run[tiny_run.index("--model") + 1]
     page.goto(f"{server.url}/launch?task=lights&model={model}")
     expect(page.locator("#launch-plan")).to_contain_text("of memory", timeout=MINUTE)
@@ -73,5 +74,3 @@ def test_a_premise_check_is_cancelled_where_it_was_begun(
     expect(page.locator("#launch-premise")).to_be_visible()
     newest = Command(server.home)("runs").done()[0]
     assert (newest["kind"], newest["state"]) == ("premise", "cancelled")
-    Command(server.home)("stop", busy["id"])
-    end_workers(server.home)
