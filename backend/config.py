@@ -114,8 +114,11 @@ class DivergenceConfig(Frozen):
     """How a token's target and the student's distribution are compared."""
 
     kind: Literal["nll", "forward_kl", "reverse_kl", "jsd"]
-    support: Literal["full"] = "full"
+    support: Literal["full", "student-top-k", "teacher-top-k", "sampled-token"] = "full"
+    top_k: int = Field(100, ge=1, description="tokens of a top-k support")
+    tail: bool = Field(True, description="all other tokens as one more; else renormalised without")
     teacher_share: float = Field(0.5, gt=0, lt=1, description="of the mixture, for jsd only")
+    clip: float | None = Field(None, gt=0, description="most that one vocabulary entry may add")
 
 
 class TokenWeightsConfig(Frozen):
