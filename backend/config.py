@@ -73,7 +73,7 @@ def value_at(value: float | Schedule, step: int) -> float:
     return value.at(step) if isinstance(value, Schedule) else float(value)
 
 
-RolloutSource = Literal["student", "teacher", "demonstration"]
+RolloutSource = Literal["student", "teacher", "demonstration", "sampled"]
 Share = Annotated[float, Field(ge=0, le=1)] | Schedule | Literal["rest"]
 
 
@@ -90,6 +90,11 @@ class RolloutConfig(Frozen):
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: all tokens")
+    min_p: float = Field(0.0, ge=0, le=1, description="of the likeliest token's probability")
+    min_lines: int = Field(1, ge=1, description="fewer, and a sampled answer is not trained on")
+    prompts: Literal["task", "general"] = Field(
+        "task", description="general: bundled everyday prompts in place of the task's"
+    )
 
     @model_validator(mode="after")
     def _one_rest(self) -> Self:
@@ -103,10 +108,14 @@ class RolloutConfig(Frozen):
 class TeacherConfig(Frozen):
     """Which weights teach, and what they see beyond the prompt."""
 
-    weights: Literal["none", "base", "live", "ema"] = "none"
-    rate: float = Field(0.02, ge=0, le=1, description="EMA rate a step; 1 copies the student")
+    weights: Literal["none", "base", "live", "ema", "run"] = "none"
+    rate: float = Field(0.02, ge=0, le=1, description="EMA rate; 1 copies the student")
+    every: int = Field(1, ge=1, description="steps from one EMA update to the next")
+    run: str | None = Field(None, description="whose adapter teaches, for weights run")
     context: str = "earlier-turn"
     template: str | None = Field(None, description="free form with {prompt} and {demonstration}")
+    examples: int = Field(2, ge=1, description="other rows' demonstrations, for context several")
+    success_at: float = Field(1.0, gt=0, le=1, description="least score of a sibling to be shown")
     temperature: float = Field(1.0, gt=0, description="below 1 sharpens the teacher")
 
 
@@ -119,6 +128,9 @@ class DivergenceConfig(Frozen):
     tail: bool = Field(True, description="all other tokens as one more; else renormalised without")
     teacher_share: float = Field(0.5, gt=0, lt=1, description="of the mixture, for jsd only")
     clip: float | None = Field(None, gt=0, description="most that one vocabulary entry may add")
+    nll_share: Annotated[float, Field(ge=0, le=1)] | Schedule = Field(
+        0.0, description="of the loss, for the demonstration's own -log p"
+    )
 
 
 class TokenWeightsConfig(Frozen):
@@ -130,6 +142,11 @@ class TokenWeightsConfig(Frozen):
         ge=0,
         lt=1,
         description="leave out what follows a token that the teacher gives less than this",
+    )
+    stop_after: int = Field(1, ge=1, description="such tokens in a row before the rest is left out")
+    by_probability: bool = Field(False, description="times p_S(token), held fast: DFT")
+    importance_cap: float | None = Field(
+        None, gt=0, description="times p_S / p_sampler of the token, at most this"
     )
     average: Literal["sequence", "token"] = "sequence"
 

@@ -30,6 +30,8 @@ BACKEND_ORDER = (
     "documents",
     "config",
     "demo_plans",
+    "presets",
+    "method_checks",
     "methods",
     "data",
     "text",

@@ -18,7 +18,8 @@ class Demonstration(Frozen):
     """A prompt and the answer that shows how it is done.
 
     ``messages`` is the conversation up to the answer and ends with a user or tool turn;
-    ``reference`` is what a scorer compares with (default: the demonstration itself).
+    ``reference`` is what a scorer compares with (default: the demonstration itself); ``feedback``
+    is what may be said of a wrong answer, for teachers that are shown it.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Demonstration(Frozen):
     demonstration: str
     reference: str | tuple[str, ...] | None = None
     tags: tuple[str, ...] = ()
+    feedback: str | None = None
 
     @property
     def prompt(self) -> str:

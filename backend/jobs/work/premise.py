@@ -8,7 +8,7 @@ from backend.evaluation.premise import check_premise
 from backend.jobs.tasks import demonstrations, find_task
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.models import prepare_model
-from backend.text.contexts import CONTEXTS
+from backend.text.contexts import DEMONSTRATION_FORMS
 
 
 def premise(job: JobContext) -> None:
@@ -17,8 +17,7 @@ def premise(job: JobContext) -> None:
     stored = find_task(job.database, config.task)
     model = prepare_model(job, config.model, steps=1)
     rows = demonstrations(job.database, stored.version.id, "held_out")[: config.limit or None]
-    auto = [name for name in CONTEXTS if name != "template"]
-    contexts = auto if config.context == "auto" else [config.context]
+    contexts = list(DEMONSTRATION_FORMS) if config.context == "auto" else [config.context]
     found = check_premise(
         model,
         rows,

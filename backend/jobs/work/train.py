@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.config import RunConfig
+from backend.data.demonstration import Demonstration
 from backend.documents import validate
 from backend.errors import StateError, StopRequested, UserError
 from backend.evaluation.premise import check_premise
+from backend.evaluation.scorers import score
 from backend.evaluation.suite import Suite
 from backend.jobs.exports import finished_adapter
+from backend.jobs.general import general_prompts
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.jobs.work.models import prepare_model
@@ -20,6 +23,7 @@ from backend.training.checkpoints import verify_checkpoint
 from backend.training.loop import make_trainer
 from backend.training.loop import train as train_loop
 from backend.training.row_checks import Rows
+from backend.training.step import Trainer
 from storage.artifacts import Artifacts
 from storage.runs import Runs
 
@@ -29,11 +33,8 @@ def train(job: JobContext) -> None:
     config = validate(RunConfig, job.config, f"run {job.run_id}")
     stored = find_task(job.database, config.task)
     model = prepare_model(job, config.model, steps=config.steps)
-    rows = Rows(
-        demonstrations(job.database, stored.version.id, "training"),
-        demonstrations(job.database, stored.version.id, "held_out"),
-    )
-    trainer = make_trainer(model, config, start_folder(job, config))
+    rows = rows_of(job, config, stored.version.id)
+    trainer = trainer_of(job, config, model, stored.version.scorer)
     measure = _Measure(job, config, model, stored, rows)
     try:
         train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", measure)
@@ -105,16 +106,41 @@ class _Measure:
         self._job.recorder.progress(done, self._config.steps, None, phase)
 
 
-def start_folder(job: JobContext, config: RunConfig) -> Path | None:
-    """The folder of the adapter to go on from."""
-    if config.start_from is None:
+def rows_of(job: JobContext, config: RunConfig, version_id: str) -> Rows:
+    """What the run trains on: the task's rows or general prompts; held out are the task's."""
+    is_general = config.rollout.prompts == "general"
+    return Rows(
+        general_prompts() if is_general else demonstrations(job.database, version_id, "training"),
+        demonstrations(job.database, version_id, "held_out"),
+    )
+
+
+def trainer_of(job: JobContext, config: RunConfig, model: LanguageModel, scorer: str) -> Trainer:
+    """The run's trainer at step 0, with the adapters of other runs that it needs."""
+
+    def judge(answer: str, row: Demonstration) -> tuple[float, str]:
+        judged = score(scorer, answer, row)
+        return judged.value, judged.reason
+
+    return make_trainer(
+        model,
+        config,
+        _folder_of(job, config.start_from, "start_from"),
+        teach_from=_folder_of(job, config.teacher.run, "teacher.run"),
+        judge=judge,
+    )
+
+
+def _folder_of(job: JobContext, run_id: str | None, where: str) -> Path | None:
+    """The folder of the last checkpoint of another run."""
+    if run_id is None:
         return None
-    run = Runs(job.database).get(config.start_from)
-    checkpoint = Artifacts(job.database).checkpoint(config.start_from) if run else None
+    run = Runs(job.database).get(run_id)
+    checkpoint = Artifacts(job.database).checkpoint(run_id) if run else None
     if checkpoint is None:
         raise StateError(
-            f"run {config.start_from} has no checkpoint to start from",
-            where="start_from",
+            f"run {run_id} has no checkpoint to take",
+            where=where,
             remedy="name a run that has trained at least to its first checkpoint",
         )
     folder = checkpoint_folder(job.settings, checkpoint)
