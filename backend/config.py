@@ -39,6 +39,14 @@ class Settings(BaseSettings):
     grace_s: float = Field(60.0, gt=0, description="from the wish to stop to SIGKILL")
     max_upload_mib: int = Field(1024, ge=1)
     allowed_hosts: str = Field("", description="more names it is opened by, with commas between")
+    run_code: Literal["off", "confined", "unconfined"] = Field(
+        "off", description="whether the scorer code may run what models wrote"
+    )
+    judge_url: str = Field("", description="where the scorer judge asks, as an OpenAI-style API")
+    judge_private: bool = Field(False, description="the judge may be on a private network")
+    judge_timeout_s: float = Field(60.0, gt=0, le=600, description="for one question to the judge")
+    # Never in a dump: it stays in the environment, which workers inherit.
+    judge_key: str = Field("", exclude=True, repr=False, description="sent to the judge as bearer")
     # Never in a dump: a worker has no use for it.
     password: str = Field("", exclude=True, repr=False, description="asked of every browser")
 

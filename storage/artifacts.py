@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from storage.columns import by_run, upsert
@@ -59,6 +59,13 @@ class Artifacts:
             statement = statement.where(Checkpoint.step == step)
         with self._database.read() as session:
             return session.scalar(statement.order_by(Checkpoint.step.desc()).limit(1))
+
+
+def put_artifact(session: Session, artifact: Artifact) -> None:
+    """Registers a run's file in place of the one that had its path before."""
+    same = (Artifact.run_id == artifact.run_id, Artifact.path == artifact.path)
+    session.execute(delete(Artifact).where(*same))
+    session.add(artifact)
 
 
 def put_checkpoint(

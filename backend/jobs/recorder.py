@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from backend.config import Settings, TracesConfig
 from backend.errors import Replaced
 from backend.jobs.closing import PHASE, FirstEvaluation, first_evaluation
+from backend.jobs.verdicts import failure_details, keep_verdicts
 from backend.training.recorder import Evaluation, Item, TokenTrace, Trace
 from storage import models
-from storage.artifacts import put_checkpoint
+from storage.artifacts import put_artifact, put_checkpoint
 from storage.claims import Claim, hold
 from storage.database import Database
 from storage.evaluations import Evaluations, forget_evaluations_after, put_evaluation
@@ -112,6 +113,7 @@ class StoredRecorder:
                 session.add(self._event(TRACES_FULL, message, "warning", {"step": trace.step}))
 
     def evaluation(self, step: int, evaluation: Evaluation, *, subset: bool = False) -> None:
+        kept = keep_verdicts(self._home, self._claim.run_id, step, evaluation, subset=subset)
         row = models.Evaluation(
             run_id=self._claim.run_id,
             step=step,
@@ -123,14 +125,23 @@ class StoredRecorder:
             low=float(evaluation.low),
             high=float(evaluation.high),
             fingerprint=evaluation.fingerprint,
-            details=dict(evaluation.details),
+            details=failure_details(evaluation, kept),
         )
         items = [
-            models.EvaluationItem(**{**asdict(item), "score": float(item.score)})
+            models.EvaluationItem(
+                item_id=item.item_id,
+                prompt=item.prompt,
+                expected=item.expected,
+                answer=item.answer,
+                score=float(item.score),
+                reason=item.reason,
+            )
             for item in evaluation.items
         ]
         with self._writing() as session:
             put_evaluation(session, row, items)
+            if kept is not None:
+                put_artifact(session, kept)
         self._first.scored(self._clock(), step)
 
     def known_evaluation(self, fingerprint: str) -> Evaluation | None:

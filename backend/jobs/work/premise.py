@@ -25,6 +25,7 @@ def premise(job: JobContext) -> None:
         TeacherConfig(weights="base", context=contexts[0]),
         contexts,
         config.max_new_tokens,
+        job.settings,
     )
     job.recorder.result({"premise": found.as_document()})
     job.recorder.event("premise", found.best.sentence)

@@ -69,8 +69,8 @@ class _Measure:
         self._scorer = stored.version.scorer
         self._suite = Suite(
             config.evaluate.probes,
-            task_probe(job.database, stored, config.evaluate.max_new_tokens),
-            probe_finder(job.database, config.evaluate.max_new_tokens),
+            task_probe(job.database, stored, config.evaluate.max_new_tokens, job.settings),
+            probe_finder(job.database, config.evaluate.max_new_tokens, job.settings),
             job.recorder,
         )
 
@@ -95,6 +95,7 @@ class _Measure:
             config.teacher,
             [config.teacher.context],
             config.evaluate.max_new_tokens,
+            self._job.settings,
         )
         self._job.recorder.result({"premise": found.as_document()})
         level = "info" if found.best.verdict == "go" else "warning"
