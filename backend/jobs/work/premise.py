@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from backend.config import PremiseConfig, TeacherConfig
 from backend.documents import validate
 from backend.evaluation.premise import check_premise
@@ -9,6 +11,9 @@ from backend.jobs.tasks import demonstrations, find_task
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.models import prepare_model
 from backend.text.contexts import DEMONSTRATION_FORMS
+
+# As many as the form that shows several demonstrations shows besides the row's own.
+_OTHERS: Final = TeacherConfig().examples
 
 
 def premise(job: JobContext) -> None:
@@ -26,7 +31,8 @@ def premise(job: JobContext) -> None:
         contexts,
         config.max_new_tokens,
         job.settings,
+        demonstrations(job.database, stored.version.id, "training")[:_OTHERS],
     )
     job.recorder.result({"premise": found.as_document()})
-    job.recorder.event("premise", found.best.sentence)
+    job.recorder.event("premise", found.sentence)
     job.recorder.progress(1, 1, 0.0, "done")

@@ -96,6 +96,7 @@ class _Measure:
             [config.teacher.context],
             config.evaluate.max_new_tokens,
             self._job.settings,
+            self._rows.training[: config.teacher.examples],
         )
         self._job.recorder.result({"premise": found.as_document()})
         level = "info" if found.best.verdict == "go" else "warning"
