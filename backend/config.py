@@ -194,6 +194,22 @@ class EvaluateConfig(Frozen):
     max_new_tokens: int = Field(48, ge=1)
 
 
+class StopRule(Frozen):
+    """Ends a run whose scores along the way, on one probe, do what they must not."""
+
+    probe: str = Field(min_length=1, description="one of evaluate.along, such as prior:facts")
+    fell_by: float | None = Field(
+        None, gt=0, description="more than this since step 0, with the interval below zero"
+    )
+    no_gain_for: int | None = Field(None, ge=1, description="evaluations without a new best")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if (self.fell_by is None) == (self.no_gain_for is None):
+            raise ValueError("set either fell_by or no_gain_for")
+        return self
+
+
 class TracesConfig(Frozen):
     """Which rollouts are kept token by token."""
 
@@ -224,7 +240,7 @@ class RunConfig(Frozen):
     evaluate: EvaluateConfig = EvaluateConfig()
     traces: TracesConfig = TracesConfig()
     checkpoint_every: int = Field(20, ge=1)
-    stop_when: tuple[()] = ()
+    stop_when: tuple[StopRule, ...] = Field((), description="ends the run before its last step")
     start_from: str | None = Field(None, description="run whose adapter this one continues")
 
     def as_document(self) -> dict[str, Any]:

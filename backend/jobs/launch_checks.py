@@ -33,6 +33,7 @@ def check_run(database: Database, settings: Settings, config: RunConfig) -> None
     find_context(config.teacher)
     check_probes(database, settings, config.evaluate.probes)
     check_along(config.evaluate)
+    _check_stop_rules(config)
     find_source(config.model, settings.home)
     _check_prompts(config)
     for run_id, where in ((config.start_from, "start_from"), (config.teacher.run, "teacher.run")):
@@ -113,6 +114,20 @@ def check_along(evaluate: EvaluateConfig) -> None:
             where="evaluate.along",
             remedy="add it to evaluate.probes, or take it out",
         )
+
+
+def _check_stop_rules(config: RunConfig) -> None:
+    along = [] if not config.evaluate.every else expand(config.evaluate.along)
+    scored = [name for name in along if name in expand(config.evaluate.probes)]
+    for rule in config.stop_when:
+        if rule.probe not in scored:
+            raise ConfigError(
+                f'"{rule.probe}" is to stop the run, but is not scored along it '
+                f"({', '.join(scored) or 'nothing is'})",
+                where="stop_when",
+                remedy="set evaluate.every, and name the probe in evaluate.probes and "
+                "evaluate.along",
+            )
 
 
 def _check_prompts(config: RunConfig) -> None:

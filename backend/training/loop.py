@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,9 @@ from backend.training.step import SEED_STRIDE, NotFinite, StepReport, Trainer, t
 from backend.training.teacher import Teacher
 from backend.training.tracing import base_answers, traces_of_step, watch
 
-# Called with the number of finished steps, before the first, along the run, and after the last.
-Evaluate = Callable[[int], None]
+# Called with the number of finished steps, before the first, along the run, and after the last;
+# what it returns is a reason to train no further.
+Evaluate = Callable[[int], str | None]
 
 
 def make_trainer(
@@ -77,15 +78,16 @@ def train(
         trainer, usable = _with_samples(trainer, rows, usable, recorder, checkpoints)
     done = resume(trainer, recorder, checkpoints)
     watched = _Watch(trainer, rows.held_out, recorder)
+    reason = None
     if done == 0:
         tell_of_rows(trainer, rows, usable, recorder)
         evaluate(0)
         watched.look(0)
     elif _is_point_of_curve(config, done):
         # The attempt before may have ended while it was being evaluated.
-        evaluate(done)
+        reason = evaluate(done)
     started, first = time.monotonic(), done
-    while done < config.steps:
+    while done < config.steps and reason is None:
         if recorder.stop_requested():
             _save(trainer, done, checkpoints, recorder)
             raise StopRequested(f"stopped after step {done} of {config.steps}")
@@ -103,7 +105,11 @@ def train(
             # Before the evaluation, which may be long: a wish to stop then loses nothing.
             _save(trainer, done, checkpoints, recorder)
         if is_point:
-            evaluate(done)
+            reason = evaluate(done)
+    if reason is not None:
+        message = f"stopped after step {done} of {config.steps}: {reason}"
+        recorder.event("stop_rule", message, level="warning", step=done)
+        recorder.progress(done, done, 0.0, "training")
     evaluate(done)
     return done
 
@@ -192,9 +198,19 @@ def _one_step(
         write_text(path, json.dumps(inputs_of(error), indent=1))
         recorder.event("not_finite", f"{error.message}; its inputs are in {path}", level="error")
         raise
-    values = observe(trainer, report) | {"step_s": time.monotonic() - started}
-    recorder.metrics(done + 1, values)
+    values = observe(trainer, report)
+    recorder.metrics(done + 1, values | {"step_s": time.monotonic() - started})
+    _raise_alarms(trainer, recorder, values, done + 1)
     return report
+
+
+def _raise_alarms(
+    trainer: Trainer, recorder: Recorder, values: Mapping[str, float], step: int
+) -> None:
+    for alarm in trainer.alarms.watch(values, trainer.config.optimizer.max_grad_norm):
+        recorder.event(
+            "alarm", f"step {step}: {alarm.message}", level="warning", step=step, alarm=alarm.name
+        )
 
 
 def inputs_of(error: NotFinite) -> dict[str, Any]:
@@ -250,4 +266,6 @@ class _Watch:
         for trace in seen.traces:
             self._recorder.trace(trace)
         if done:
-            self._recorder.metrics(done, {"kl_to_base": seen.kl_to_base})
+            values = {"kl_to_base": seen.kl_to_base}
+            self._recorder.metrics(done, values)
+            _raise_alarms(self._trainer, self._recorder, values, done)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from backend.config import RunConfig
@@ -36,6 +38,7 @@ def observe(trainer: Trainer, report: StepReport) -> dict[str, float]:
     written = _written(report.rollouts)
     if written:
         texts = [trainer.model.tokenizer.decode(ids) for ids in written]
+        values["distinct_2"] = distinct_pairs(written)
         values["artefact_rate"] = sum(bool(ARTEFACT_PHRASES.search(t)) for t in texts) / len(texts)
     return values
 
@@ -58,6 +61,12 @@ def _of_method(config: RunConfig, report: StepReport) -> dict[str, float]:
         values["lesson_fraction"] = sum(report.lessons.has_lesson) / len(report.rows)
         values["lessons_too_long"] = float(report.lessons.too_long)
     return values
+
+
+def distinct_pairs(completions: Sequence[Sequence[int]]) -> float:
+    """Different pairs of neighbouring tokens among all of them: low where texts repeat."""
+    pairs = [pair for ids in completions for pair in itertools.pairwise(ids)]
+    return len(set(pairs)) / len(pairs) if pairs else 1.0
 
 
 def _written(rollouts: Rollouts) -> list[list[int]]:

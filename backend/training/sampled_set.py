@@ -72,5 +72,5 @@ def _sample(
         part = prompts[start : start + ROWS_AT_ONCE]
         with model.merged():
             written += generate(model, part, sampling_at(config.rollout, 0), generator)
-        recorder.progress(0, config.steps, None, f"sampling, {len(written)} of {len(rows)} answers")
+        recorder.progress(0, config.steps, None, "sampling")
     return {row.id: ids for row, ids in zip(rows, written, strict=True)}

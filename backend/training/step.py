@@ -14,6 +14,7 @@ from backend.config import DivergenceConfig, RunConfig, value_at
 from backend.data.demonstration import Demonstration
 from backend.errors import UserError
 from backend.models.language_model import LanguageModel
+from backend.training.alarms import Alarms
 from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import Compared, Temperatures, compare, token_logprobs
 from backend.training.lessons import Judge, Lessons, read_lessons
@@ -47,6 +48,7 @@ class Trainer:
     judge: Judge | None = None
     others: tuple[Demonstration, ...] = ()
     sampled: Mapping[str, list[int]] = field(default_factory=dict)
+    alarms: Alarms = field(default_factory=Alarms)
 
     @property
     def temperatures(self) -> Temperatures:

@@ -17,6 +17,7 @@ from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.jobs.work.models import prepare_model
 from backend.jobs.work.probes import probe_finder, task_probe
+from backend.jobs.work.stop_rules import reason_to_stop
 from backend.models.language_model import LanguageModel
 from backend.models.workload import PREMISE_ROWS
 from backend.training.checkpoints import verify_checkpoint
@@ -67,6 +68,7 @@ class _Measure:
     ) -> None:
         self._job, self._config, self._model, self._rows = job, config, model, rows
         self._scorer = stored.version.scorer
+        self._has_stopped = False
         self._suite = Suite(
             config.evaluate.probes,
             task_probe(job.database, stored, config.evaluate.max_new_tokens, job.settings),
@@ -74,8 +76,12 @@ class _Measure:
             job.recorder,
         )
 
-    def __call__(self, done: int) -> None:
-        ends = done in (0, self._config.steps)
+    def __call__(self, done: int) -> str | None:
+        """Scores as the model stands; a rule's reason to stop, where a point of the curve has one.
+
+        After that it is asked once more, for the scores of the end.
+        """
+        ends = done in (0, self._config.steps) or self._has_stopped
         self._progress(done, "evaluating")
         if done == 0 and self._config.evaluate.premise and self._config.teacher.weights != "none":
             self._premise()
@@ -85,6 +91,11 @@ class _Measure:
         else:
             self._suite.look(self._model, done, self._config.evaluate)
         self._job.recorder.flush()
+        if ends:
+            return None
+        reason = reason_to_stop(self._job.database, self._job.run_id, self._config)
+        self._has_stopped = reason is not None
+        return reason
 
     def _premise(self) -> None:
         config = self._config
@@ -105,7 +116,8 @@ class _Measure:
     def _progress(self, done: int, phase: str) -> None:
         if self._job.recorder.stop_requested() and done == 0:
             raise StopRequested("stopped before the first step")
-        self._job.recorder.progress(done, self._config.steps, None, phase)
+        total = done if self._has_stopped else self._config.steps
+        self._job.recorder.progress(done, total, None, phase)
 
 
 def rows_of(job: JobContext, config: RunConfig, version_id: str) -> Rows:
