@@ -103,7 +103,7 @@ def value_at(value: float | Schedule, step: int) -> float:
     return value.at(step) if isinstance(value, Schedule) else float(value)
 
 
-RolloutSource = Literal["student", "teacher", "demonstration"]
+RolloutSource = Literal["student", "teacher", "demonstration", "sampled"]
 Share = Annotated[float, Field(ge=0, le=1)] | Schedule | Literal["rest"]
 
 
@@ -120,6 +120,11 @@ class RolloutConfig(Frozen):
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: all tokens")
+    min_p: float = Field(0.0, ge=0, le=1, description="of the likeliest token's probability")
+    min_lines: int = Field(1, ge=1, description="fewer, and a sampled answer is not trained on")
+    prompts: Literal["task", "general"] = Field(
+        "task", description="general: bundled everyday prompts in place of the task's"
+    )
 
     @model_validator(mode="after")
     def _one_rest(self) -> Self:
@@ -133,10 +138,14 @@ class RolloutConfig(Frozen):
 class TeacherConfig(Frozen):
     """Which weights teach, and what they see beyond the prompt."""
 
-    weights: Literal["none", "base", "live", "ema"] = "none"
-    rate: float = Field(0.02, ge=0, le=1, description="EMA rate a step; 1 copies the student")
+    weights: Literal["none", "base", "live", "ema", "run"] = "none"
+    rate: float = Field(0.02, ge=0, le=1, description="EMA rate; 1 copies the student")
+    every: int = Field(1, ge=1, description="steps from one EMA update to the next")
+    run: str | None = Field(None, description="whose adapter teaches, for weights run")
     context: str = "earlier-turn"
     template: str | None = Field(None, description="free form with {prompt} and {demonstration}")
+    examples: int = Field(2, ge=1, description="other rows' demonstrations, for context several")
+    success_at: float = Field(1.0, gt=0, le=1, description="least score of a sibling to be shown")
     temperature: float = Field(1.0, gt=0, description="below 1 sharpens the teacher")
 
 
@@ -144,8 +153,14 @@ class DivergenceConfig(Frozen):
     """How a token's target and the student's distribution are compared."""
 
     kind: Literal["nll", "forward_kl", "reverse_kl", "jsd"]
-    support: Literal["full"] = "full"
+    support: Literal["full", "student-top-k", "teacher-top-k", "sampled-token"] = "full"
+    top_k: int = Field(100, ge=1, description="tokens of a top-k support")
+    tail: bool = Field(True, description="all other tokens as one more; else renormalised without")
     teacher_share: float = Field(0.5, gt=0, lt=1, description="of the mixture, for jsd only")
+    clip: float | None = Field(None, gt=0, description="most that one vocabulary entry may add")
+    nll_share: Annotated[float, Field(ge=0, le=1)] | Schedule = Field(
+        0.0, description="of the loss, for the demonstration's own -log p"
+    )
 
 
 class TokenWeightsConfig(Frozen):
@@ -157,6 +172,11 @@ class TokenWeightsConfig(Frozen):
         ge=0,
         lt=1,
         description="leave out what follows a token that the teacher gives less than this",
+    )
+    stop_after: int = Field(1, ge=1, description="such tokens in a row before the rest is left out")
+    by_probability: bool = Field(False, description="times p_S(token), held fast: DFT")
+    importance_cap: float | None = Field(
+        None, gt=0, description="times p_S / p_sampler of the token, at most this"
     )
     average: Literal["sequence", "token"] = "sequence"
 
@@ -196,6 +216,22 @@ class EvaluateConfig(Frozen):
     max_new_tokens: int = Field(48, ge=1)
 
 
+class StopRule(Frozen):
+    """Ends a run whose scores along the way, on one probe, do what they must not."""
+
+    probe: str = Field(min_length=1, description="one of evaluate.along, such as prior:facts")
+    fell_by: float | None = Field(
+        None, gt=0, description="more than this since step 0, with the interval below zero"
+    )
+    no_gain_for: int | None = Field(None, ge=1, description="evaluations without a new best")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if (self.fell_by is None) == (self.no_gain_for is None):
+            raise ValueError("set either fell_by or no_gain_for")
+        return self
+
+
 class TracesConfig(Frozen):
     """Which rollouts are kept token by token."""
 
@@ -232,7 +268,7 @@ class RunConfig(Frozen):
     keep_checkpoints: int = Field(
         0, ge=0, description="the last so many are kept, and the best by the task's score; 0: all"
     )
-    stop_when: tuple[()] = ()
+    stop_when: tuple[StopRule, ...] = Field((), description="ends the run before its last step")
     start_from: str | None = Field(None, description="run whose adapter this one continues")
 
     def as_document(self) -> dict[str, Any]:

@@ -1,9 +1,4 @@
-"""The zoo of methods as values: a preset is a set of choices, and each choice carries its source.
-
-Every method minimises, over the completion tokens, ``sum_t w_t * D(target_t || student_t)``;
-five choices say which method it is: rollout source, teacher context, teacher weights, divergence
-and token weights.
-"""
+"""From a method's name to a run's configuration: presets resolved, overridden and compared."""
 
 from __future__ import annotations
 
@@ -16,106 +11,10 @@ from typing import Any, Final
 from backend.config import RunConfig
 from backend.documents import validate
 from backend.errors import ConfigError
+from backend.method_checks import check
+from backend.presets import DEFAULT_PRESETS, FULL_LEARNING_RATE, PRESETS, Choice, Preset
 
-SDFT_PAPER = "SDFT, arXiv 2601.19897"
-SDFT_ISSUE_5 = "idanshen/Self-Distillation issue 5: published numbers used forward KL"
-TRIALS = "sdlab trials with SmolLM2-135M-Instruct, docs/trials.md"
-FIELD = "common practice for supervised fine-tuning"
-LAB = "sdlab"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A setting and where its value comes from."""
-
-    value: Any
-    source: str
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A method with all its choices; keys are dotted names of RunConfig."""
-
-    summary: str
-    choices: Mapping[str, Choice]
-
-
-_SFT_CHOICES: Final = {
-    "rollout.source": Choice("demonstration", FIELD),
-    "rollout.max_new_tokens": Choice(256, LAB),
-    "teacher.weights": Choice("none", FIELD),
-    "divergence.kind": Choice("nll", FIELD),
-    "token_weights.skip_first": Choice(0, FIELD),
-    "token_weights.average": Choice("sequence", LAB),
-}
-
-_SDFT_PAPER_CHOICES: Final = {
-    "rollout.source": Choice("student", SDFT_PAPER),
-    "rollout.per_prompt": Choice(1, SDFT_PAPER),
-    "rollout.temperature": Choice(1.0, SDFT_PAPER),
-    "rollout.max_new_tokens": Choice(2048, SDFT_PAPER),
-    "teacher.weights": Choice("ema", SDFT_PAPER),
-    "teacher.rate": Choice(0.02, SDFT_PAPER + " (0.01, 0.02 or 0.05)"),
-    "teacher.context": Choice("paper", SDFT_PAPER),
-    "divergence.kind": Choice("forward_kl", SDFT_ISSUE_5),
-    "token_weights.skip_first": Choice(3, SDFT_PAPER),
-    "token_weights.average": Choice("sequence", LAB),
-    "batch_size": Choice(32, SDFT_PAPER + " (16, 32 or 64)"),
-    "optimizer.learning_rate": Choice(
-        1e-4, SDFT_PAPER + " used 1e-5 for all weights; LoRA wants 10 to 50 times that"
-    ),
-    "optimizer.schedule": Choice("cosine", SDFT_PAPER),
-    "optimizer.warmup_steps": Choice(10, SDFT_PAPER),
-    "optimizer.max_grad_norm": Choice(1.0, SDFT_PAPER),
-    "optimizer.weight_decay": Choice(0.0, SDFT_PAPER),
-}
-
-# In place of a preset's rate, which is an adapter's, where all weights are trained.
-FULL_LEARNING_RATE: Final = Choice(1e-5, SDFT_PAPER + " (5e-6, 1e-5 or 5e-5)")
-
-PRESETS: Final[Mapping[str, Preset]] = {
-    "sft/small-model": Preset(
-        "supervised fine-tuning on the demonstrations, at a careful learning rate",
-        {**_SFT_CHOICES, "optimizer.learning_rate": Choice(1e-4, TRIALS)},
-    ),
-    "sft/careless": Preset(
-        "supervised fine-tuning at a learning rate that forgets",
-        {**_SFT_CHOICES, "optimizer.learning_rate": Choice(3e-4, TRIALS)},
-    ),
-    "sdft/small-model": Preset(
-        "self-distillation for models of some hundred million parameters: clean prefixes first",
-        {
-            "rollout.source": Choice(
-                {"demonstration": {"from": 1, "to": 0, "over": 60}, "student": "rest"}, TRIALS
-            ),
-            "rollout.per_prompt": Choice(1, TRIALS),
-            "rollout.temperature": Choice(1.0, TRIALS),
-            "rollout.max_new_tokens": Choice({"from": 8, "to": 20, "over": 50}, TRIALS),
-            "teacher.weights": Choice("ema", TRIALS),
-            "teacher.rate": Choice(0.02, TRIALS),
-            "teacher.context": Choice("earlier-turn-twice", TRIALS),
-            "teacher.temperature": Choice(0.7, TRIALS),
-            "divergence.kind": Choice("forward_kl", TRIALS),
-            "token_weights.skip_first": Choice(0, TRIALS),
-            "token_weights.stop_below": Choice(0.02, TRIALS),
-            "token_weights.average": Choice("sequence", LAB),
-            "optimizer.learning_rate": Choice(3e-4, TRIALS),
-        },
-    ),
-    "sdft/paper": Preset(
-        "self-distillation as its published numbers were made: forward KL, EMA teacher, skip 3",
-        _SDFT_PAPER_CHOICES,
-    ),
-    "sdft/paper-equations": Preset(
-        "self-distillation as the paper's equations have it: reverse KL",
-        {**_SDFT_PAPER_CHOICES, "divergence.kind": Choice("reverse_kl", SDFT_PAPER)},
-    ),
-}
-
-DEFAULT_PRESETS: Final[Mapping[str, str]] = {
-    "sft": "sft/small-model",
-    "sdft": "sdft/small-model",
-}
+__all__ = ["DEFAULT_PRESETS", "PRESETS", "Choice", "Preset", "check"]
 
 
 def preset_name(method: str) -> str:
@@ -197,7 +96,7 @@ def set_dotted(document: dict[str, Any], key: str, value: Any) -> None:
 
 
 # A mapping under these keys is one value: a schedule or a mixture replaces the preset's whole.
-_WHOLE: Final = frozenset({"source", "max_new_tokens"})
+_WHOLE: Final = frozenset({"source", "max_new_tokens", "nll_share"})
 
 
 def _overlay(base: dict[str, Any], changes: Mapping[str, Any]) -> None:
@@ -238,43 +137,24 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def check(config: RunConfig, where: str = "configuration") -> None:
-    """Raises ConfigError, naming both parts, where two choices contradict each other."""
-    compares = config.divergence.kind != "nll"
-    has_teacher = config.teacher.weights != "none"
-    if compares and not has_teacher:
-        _refuse(
-            where,
-            f"divergence.kind {config.divergence.kind} compares with a teacher, "
-            "but teacher.weights is none",
-            "choose teacher.weights base, live or ema, or divergence.kind nll",
-        )
-    if has_teacher and not compares:
-        _refuse(
-            where,
-            f"divergence.kind nll has no teacher, but teacher.weights is {config.teacher.weights}",
-            "choose teacher.weights none, or a divergence that compares",
-        )
-    if config.teacher.context == "template" and config.teacher.template is None:
-        _refuse(
-            where,
-            "teacher.context is template, but teacher.template is missing",
-            "add a template with {prompt} and {demonstration}",
-        )
-    if not has_teacher and config.token_weights.stop_below > 0:
-        _refuse(
-            where,
-            f"token_weights.stop_below {config.token_weights.stop_below} reads the teacher's "
-            "probabilities, but teacher.weights is none",
-            "set stop_below to 0, or choose a teacher",
-        )
-    if not has_teacher and "teacher" in config.rollout.source:
-        _refuse(
-            where,
-            "rollout.source teacher samples from the teacher, but teacher.weights is none",
-            "choose another source, or a teacher",
-        )
+@dataclass(frozen=True)
+class Chosen:
+    """One setting of a run: its value, the preset's with its source, and whether they differ."""
+
+    key: str
+    value: Any
+    preset: Any
+    source: str
+
+    @property
+    def is_changed(self) -> bool:
+        return bool(self.value != self.preset)
 
 
-def _refuse(where: str, message: str, remedy: str) -> None:
-    raise ConfigError(message, where=where, remedy=remedy)
+def chosen(config: RunConfig) -> list[Chosen]:
+    """The choices that the run's preset makes, then what the run changes besides."""
+    plain = flat(resolve({"method": config.method, "task": config.task}).as_document())
+    ours, choices = flat(config.as_document()), PRESETS[config.method].choices
+    changed = [key for key, _, _ in differences(config) if key not in choices]
+    made = [Chosen(key, ours[key], plain[key], choice.source) for key, choice in choices.items()]
+    return made + [Chosen(key, ours[key], plain.get(key), "") for key in changed]

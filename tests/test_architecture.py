@@ -31,6 +31,8 @@ BACKEND_ORDER = (
     "config",
     "users",
     "demo_plans",
+    "presets",
+    "method_checks",
     "methods",
     "data",
     "text",

@@ -10,11 +10,13 @@ import pytest
 from backend.config import RunConfig
 from backend.documents import parse_yaml
 from backend.errors import ConfigError
+from backend.method_checks import warnings
 from backend.methods import (
     DEFAULT_PRESETS,
     PRESETS,
     Choice,
     check,
+    chosen,
     differences,
     flat,
     matched_baseline,
@@ -157,7 +159,55 @@ CONTRADICTIONS = [
         "teacher.weights is none",
     ),
     (document("sft", rollout__source="teacher"), "rollout.source teacher", "teacher.weights"),
-]
+    (document("sdft", teacher__weights="run"), "teacher.weights is run", "teacher.run is missing"),
+    (document("sdft", teacher__run="a1"), "teacher.weights is ema", "teacher.run is a1"),
+    (document("sdpo", rollout__per_prompt=1), "sibling-or-feedback", "rollout.per_prompt is 1"),
+    (document("sdpo", rollout__source="teacher"), "rollout.source teacher", "teacher.context"),
+    (
+        document("sdft", token_weights__by_probability=True),
+        "token_weights.by_probability",
+        "divergence.kind nll",
+    ),
+    (document("sft", divergence__clip=0.1), "divergence.kind nll", "divergence.clip is 0.1"),
+    (document("sft", divergence__support="student-top-k"), "kind nll", "divergence.support"),
+    (document("sft", divergence__nll_share=0.1), "divergence.kind nll", "divergence.nll_share"),
+    (
+        document("sdft", divergence__support="sampled-token"),
+        "divergence.support sampled-token",
+        "divergence.kind is forward_kl",
+    ),
+    (
+        document("sdft/paper-equations", divergence__support="sampled-token", rollout__top_p=0.9),
+        "divergence.support sampled-token",
+        "rollout.top_p is 0.9",
+    ),
+    (
+        document("sdft/paper-equations", divergence__support="sampled-token",
+                 rollout__temperature=1.1),
+        "divergence.support sampled-token",
+        "rollout.temperature is 1.1",
+    ),
+    (
+        document("sdft/paper-equations", divergence__support="sampled-token",
+                 rollout__source="teacher"),
+        "divergence.support sampled-token",
+        "rollout.source has teacher",
+    ),
+    (
+        document("sdft/paper-equations", divergence__support="sampled-token",
+                 divergence__clip=1.0),
+        "divergence.support sampled-token",
+        "divergence.clip is 1.0",
+    ),
+    (document("ssd", rollout__per_prompt=2), "rollout.source sampled", "rollout.per_prompt is 2"),
+    (
+        document("reinvoke", rollout__source="demonstration"),
+        "rollout.prompts general",
+        "rollout.source",
+    ),
+    (document("reinvoke", teacher__context="paper"), "rollout.prompts", "teacher.context is paper"),
+    (document("reinvoke", divergence__nll_share=0.1), "rollout.prompts", "divergence.nll_share"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("settings", "one", "other"), CONTRADICTIONS)
@@ -170,6 +220,36 @@ def test_contradictory_parts_are_refused_by_both_names(
     assert other in caught.value.message
     assert caught.value.where == "run.yaml"
     assert caught.value.remedy
+
+
+WARNINGS = [
+    (document("opsd/paper"), "divergence.clip 0.05"),
+    (document("sdpo"), "token_weights.importance_cap 2.0 changes nothing"),
+    (document("sdft/trl"), "without divergence.tail"),
+    (document("opsd/paper"), "rollout.top_p, top_k or min_p"),
+    (document("dft"), "token_weights.by_probability"),
+    (document("reinvoke", teacher__weights="live"), "teacher.weights live"),
+]
+
+
+@pytest.mark.parametrize(("settings", "words"), WARNINGS)
+def test_what_is_known_to_go_wrong_is_said(settings: dict[str, Any], words: str) -> None:
+    assert any(words in sentence for sentence in warnings(resolve(settings)))
+
+
+def test_the_usual_choices_need_no_warning() -> None:
+    for method in ("sft", "sdft", "sdft/paper", "ssd", "reinvoke"):
+        assert warnings(resolve(document(method))) == []
+
+
+@every_preset
+def test_a_forms_choices_are_the_presets_with_their_sources(name: str) -> None:
+    rows = chosen(resolve(document(name, seed=3, rollout__temperature=0.5)))
+    assert [row.key for row in rows[: len(PRESETS[name].choices)]] == list(PRESETS[name].choices)
+    assert all(row.source for row in rows if row.key in PRESETS[name].choices)
+    changed = {row.key: (row.preset, row.value) for row in rows if row.is_changed}
+    preset = resolve(document(name)).rollout.temperature
+    assert changed == {"seed": (0, 3), "rollout.temperature": (preset, 0.5)}
 
 
 def test_choices_that_fit_are_not_refused() -> None:

@@ -34,16 +34,35 @@ def premise_lines(document: dict[str, Any]) -> Iterator[str]:
     yield document["sentence"]
     student = document["student"]
     rows = [
-        ("role", "greedy score", "nats a token", "p(whole demonstration)"),
-        ("student", percent(student), *_likelihood(student)),
+        (
+            "role",
+            "greedy score",
+            "nats a token",
+            "p(whole)",
+            "won:lost",
+            "KL",
+            "copied",
+            "too long",
+        ),
+        ("student", percent(student), *_likelihood(student), "", "", "", ""),
     ]
     for name, check in document["by_context"].items():
         teacher = check["teacher"]
         score = percent(teacher) if teacher["n"] else "no row fits"
-        rows.append((f"teacher, {name}", score, *_likelihood(teacher)))
+        rows.append((f"teacher, {name}", score, *_likelihood(teacher), *_signs(check)))
     yield from table(rows, "  ")
 
 
 def _likelihood(role: dict[str, Any]) -> tuple[str, str]:
     nats = role["nats_per_token"]
     return ("-" if nats is None else f"{nats:.2f}", f"{role['whole_probability']:.3f}")
+
+
+def _signs(check: dict[str, Any]) -> tuple[str, str, str, str]:
+    kl = check["kl"]
+    return (
+        f"{check['wins']}:{check['losses']}",
+        "-" if kl is None else f"{kl:.2f}",
+        f"{check['copied']:.0%}",
+        f"{check['too_long_share']:.0%}",
+    )

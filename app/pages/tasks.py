@@ -19,11 +19,11 @@ from app.pages.task_working import KEY, begin, cancel, shown
 from backend.config import DEFAULT_MODEL
 from backend.errors import SdlabError
 from backend.lab import Lab
-from backend.text.contexts import CONTEXTS
+from backend.text.contexts import DEMONSTRATION_FORMS
 
 DEFAULT_CONTEXT: Final = "earlier-turn-twice"
 # A run brings its own template: there is none to show here.
-_FORMS: Final = tuple(name for name in CONTEXTS if name != "template")
+_FORMS: Final = DEMONSTRATION_FORMS
 _HELD_OUT_COUNTS: Final = (10, 30, 100, 300, 1000)
 _SAMPLE_NAME: Final = "sample.jsonl"
 

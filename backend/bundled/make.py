@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.bundled import home_commands, house_style, material_path, tickets
 from backend.bundled.facts import facts
+from backend.bundled.general import GENERAL
 from backend.bundled.instructions import EVERYDAY, INSTRUCTIONS
 
 
@@ -25,6 +26,10 @@ def material() -> dict[str, str]:
     files["probes/everyday.jsonl"] = _lines(
         {"id": f"everyday-{number:02d}", "prompt": prompt}
         for number, prompt in enumerate(EVERYDAY, start=1)
+    )
+    files["general.jsonl"] = _lines(
+        {"id": f"general-{number:02d}", "prompt": prompt}
+        for number, prompt in enumerate(GENERAL, start=1)
     )
     return files
 

@@ -18,8 +18,9 @@ class Demonstration(Frozen):
     """A prompt and the answer that shows how it is done.
 
     ``messages`` is the conversation up to the answer and ends with a user or tool turn;
-    ``reference`` is what a scorer compares with (default: the demonstration itself). Rows of one
-    ``group`` are never parted between training and held-out rows.
+    ``reference`` is what a scorer compares with (default: the demonstration itself); ``feedback``
+    is what may be said of a wrong answer, for teachers that are shown it. Rows of one ``group``
+    are never parted between training and held-out rows.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Demonstration(Frozen):
     reference: str | tuple[str, ...] | None = None
     tags: tuple[str, ...] = ()
     group: str | None = None
+    feedback: str | None = None
 
     @property
     def prompt(self) -> str:

@@ -17,7 +17,7 @@ from backend.models.estimate import estimate, in_words, refusal
 from backend.models.hardware import hardware_profile
 from backend.models.on_disk import folder_on_disk
 from backend.models.workload import Lengths, planned_scoring
-from backend.text.contexts import student_messages, teacher_messages
+from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.text.tokenizer import tokenizer_of
 from storage.database import Database
 
@@ -77,10 +77,13 @@ def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration
         return len(tokenizer.encode(text)) if tokenizer else len(text) / CHARACTERS_A_TOKEN
 
     has_teacher = config.teacher.weights != "none"
+    # What a group's form will show is not written yet: something as long as a demonstration.
+    usual = rows[0].demonstration
+    lesson = Lesson(tuple(rows[: config.teacher.examples + 1]), usual, usual)
     shown = [of_text(row.demonstration) for row in rows]
     return Lengths(
         _mean([of_prompt(student_messages(row)) for row in rows]),
-        _mean([of_prompt(teacher_messages(config.teacher, row)) for row in rows])
+        _mean([of_prompt(teacher_messages(config.teacher, row, lesson)) for row in rows])
         if has_teacher
         else 0.0,
         _mean(shown),

@@ -16,6 +16,7 @@ from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.estimates import check_memory
 from backend.jobs.tasks import StoredTask, find_task
 from backend.jobs.work.context import checkpoint_folder
+from backend.method_checks import FROM_GROUP
 from backend.methods import flat
 from backend.models.sources import find_source
 from backend.text.contexts import find_context
@@ -33,8 +34,12 @@ def check_run(database: Database, settings: Settings, config: RunConfig) -> None
     find_context(config.teacher)
     check_probes(database, settings, config.evaluate.probes)
     check_along(config.evaluate)
+    _check_stop_rules(config)
     find_source(config.model, settings.home)
-    check_start(database, settings, config)
+    _check_prompts(config)
+    for run_id, where in ((config.start_from, "start_from"), (config.teacher.run, "teacher.run")):
+        if run_id is not None:
+            _check_other_run(database, settings, config, run_id, where)
 
 
 def check_evaluation(database: Database, settings: Settings, config: EvaluationConfig) -> None:
@@ -59,6 +64,12 @@ def check_premise_context(name: str) -> None:
             where="--context",
             remedy="name another context, or auto; a run with a teacher.template checks it itself "
             "before its first step",
+        )
+    if name in FROM_GROUP or name == "prompt-only":
+        raise ConfigError(
+            f'the form "{name}" shows no demonstration',
+            where="--context",
+            remedy="name another context, or auto",
         )
     if name != "auto":
         find_context(TeacherConfig(weights="base", context=name))
@@ -99,28 +110,51 @@ def check_along(evaluate: EvaluateConfig) -> None:
         )
 
 
-def check_start(database: Database, settings: Settings, config: RunConfig) -> None:
-    """Raises NotFound, ConfigError or StateError unless the run to start from fits this one."""
-    if config.start_from is None:
-        return
-    run = Runs(database).get(config.start_from)
+def _check_stop_rules(config: RunConfig) -> None:
+    along = [] if not config.evaluate.every else expand(config.evaluate.along)
+    scored = [name for name in along if name in expand(config.evaluate.probes)]
+    for rule in config.stop_when:
+        if rule.probe not in scored:
+            raise ConfigError(
+                f'"{rule.probe}" is to stop the run, but is not scored along it '
+                f"({', '.join(scored) or 'nothing is'})",
+                where="stop_when",
+                remedy="set evaluate.every, and name the probe in evaluate.probes and "
+                "evaluate.along",
+            )
+
+
+def _check_prompts(config: RunConfig) -> None:
+    if config.rollout.prompts == "general" and config.start_from is None:
+        raise ConfigError(
+            "general prompts lead an adapter back to the base, and a fresh one is the base",
+            where="start_from",
+            remedy="name the run that was trained before, such as one by sft",
+        )
+
+
+def _check_other_run(
+    database: Database, settings: Settings, config: RunConfig, run_id: str, where: str
+) -> None:
+    """Raises NotFound, ConfigError or StateError unless the other run's adapter fits this run."""
+    run = Runs(database).get(run_id)
     if run is None:
         raise NotFound(
-            f'there is no run "{config.start_from}"',
-            where="start_from",
+            f'there is no run "{run_id}"',
+            where=where,
             remedy="list them with: sdlab runs",
         )
     if run.kind != "train":
         raise ConfigError(
             f"{run.name} is a job of kind {run.kind}, which has no adapter",
-            where="start_from",
+            where=where,
             remedy="name a training run",
         )
     if run.model != config.model:
         raise ConfigError(
             f"{run.name} trained {run.model}, and this run is on {config.model}",
-            where="start_from",
-            remedy=f"set model to {run.model}, or start from another run",
+            where=where,
+            remedy=f"set model to {run.model}, or name another run",
         )
     _check_adapter(run.name, validate(RunConfig, run.config, f"run {run.id}"), config)
     checkpoint = Artifacts(database).checkpoint(run.id)
@@ -128,7 +162,7 @@ def check_start(database: Database, settings: Settings, config: RunConfig) -> No
         found = "has no checkpoint yet" if checkpoint is None else "has a damaged last checkpoint"
         raise StateError(
             f"{run.name} {found}",
-            where="start_from",
+            where=where,
             remedy=f"train it further, see: sdlab show {run.id}",
         )
 
@@ -141,7 +175,7 @@ def _check_adapter(name: str, theirs: RunConfig, ours: RunConfig) -> None:
         raise ConfigError(
             f"the adapter of {name} has {key} {first.get(key)}, and this run has {second.get(key)}",
             where=f"adapter.{key}",
-            remedy=f"set adapter.{key} to {first.get(key)}, or start from another run",
+            remedy=f"set adapter.{key} to {first.get(key)}, or name another run",
         )
 
 

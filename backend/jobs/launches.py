@@ -48,6 +48,9 @@ def configure_run(
     }
     if config.start_from is not None:
         pinned["start_from"] = find_run(database, config.start_from).id
+    if config.teacher.run is not None:
+        teacher = find_run(database, config.teacher.run).id
+        pinned["teacher"] = config.teacher.model_copy(update={"run": teacher})
     configs = [config.model_copy(update=pinned)]
     if baseline is not None:
         configs.append(matched_baseline(configs[0], baseline))

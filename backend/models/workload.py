@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, get_args
 
-from backend.config import RunConfig, Schedule, Share, value_at
+from backend.config import RolloutSource, RunConfig, Schedule, Share, value_at
 
 PREMISE_ROWS: Final = 32
 _STEPS_LOOKED_AT: Final = 200
+_SOURCES: Final = get_args(RolloutSource)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def step_work(config: RunConfig, lengths: Lengths) -> StepWork:
     rows = config.batch_size * config.rollout.per_prompt
     every = max(1, config.steps // _STEPS_LOOKED_AT)
     looked_at = range(0, config.steps, every)
-    shares = {"student": 0.0, "teacher": 0.0, "demonstration": 0.0}
+    shares = dict.fromkeys(_SOURCES, 0.0)
     completion = 0.0
     longest = _longest(config.rollout.max_new_tokens)
     for step in looked_at:
@@ -128,7 +129,7 @@ def _longest(value: int | Schedule) -> int:
 
 def _shares(config: RunConfig, step: int) -> dict[str, float]:
     """The share of rows of each source at a step."""
-    shares = dict.fromkeys(("student", "teacher", "demonstration"), 0.0)
+    shares = dict.fromkeys(_SOURCES, 0.0)
     rest, left = "student", 1.0
     for name, share in config.rollout.source.items():
         if share == "rest":

@@ -1,12 +1,13 @@
-"""What each role reads: the student the prompt alone, the teacher a demonstration beside it."""
+"""What each role reads: the student the prompt alone, the teacher something beside it."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from backend.config import TeacherConfig
 from backend.data.demonstration import Demonstration, Message
@@ -23,6 +24,21 @@ PAPER_TEMPLATE: Final = (
     "Now answer with a response of your own, including the thinking process:"
 )
 ANSWER_FIRST_TEMPLATE: Final = "The expected answer is: {demonstration}\n\n{prompt}"
+# siyan-zhao/OPSD, data_collator.py, without its last line, which asks for a boxed number.
+REFERENCE_TEMPLATE: Final = (
+    "{prompt}\n\n"
+    "Here is a reference solution to this problem:\n{demonstration}\n\n\n"
+    "After understanding the reference solution and the rationale behind each step, now articulate "
+    "your own step-by-step reasoning that derives the same final answer to the problem below:\n"
+)
+# lasgroup/SDPO, verl/trainer/config/actor/actor.yaml.
+SIBLING_TEMPLATE: Final = (
+    "{prompt}\nCorrect solution:\n\n{demonstration}\n\nCorrectly solve the original question."
+)
+FEEDBACK_TEMPLATE: Final = (
+    "{prompt}\nThe following is feedback from your unsuccessful earlier attempt:\n\n"
+    "{demonstration}\n\nCorrectly solve the original question."
+)
 _SYSTEM_LINE: Final = "Here is an example of a good response to the user's next request:\n"
 _PLACEHOLDER: Final = re.compile(r"\{(prompt|demonstration)\}")
 
@@ -56,15 +72,55 @@ def in_system_message(messages: Sequence[Message], demonstration: str) -> Messag
     return (Message(role="system", content=shown), *messages)
 
 
+def nothing(messages: Sequence[Message], demonstration: str) -> Messages:
+    """The prompt as the student reads it."""
+    return tuple(messages)
+
+
 CONTEXTS: Final[Mapping[str, Context]] = {
     "paper": partial(from_template, template=PAPER_TEMPLATE),
     "earlier-turn": earlier_turn,
     "earlier-turn-twice": partial(earlier_turn, times=2),
     "answer-first": partial(from_template, template=ANSWER_FIRST_TEMPLATE),
     "system": in_system_message,
+    "several": earlier_turn,
+    "reference-solution": partial(from_template, template=REFERENCE_TEMPLATE),
+    "reference-earlier-turn": partial(earlier_turn, times=2),
+    "successful-sibling": partial(from_template, template=SIBLING_TEMPLATE),
+    "feedback": partial(from_template, template=FEEDBACK_TEMPLATE),
+    "sibling-or-feedback": partial(from_template, template=SIBLING_TEMPLATE),
+    "prompt-only": nothing,
     # A run brings its own template; this one shows the form.
     "template": partial(from_template, template=PAPER_TEMPLATE),
 }
+
+
+Shown = Literal["demonstration", "reference", "sibling", "feedback", "nothing"]
+# What a form shows, where that is not the demonstration.
+SHOWS: Final[Mapping[str, Shown]] = {
+    "reference-solution": "reference",
+    "reference-earlier-turn": "reference",
+    "successful-sibling": "sibling",
+    "feedback": "feedback",
+    "sibling-or-feedback": "sibling",
+    "prompt-only": "nothing",
+}
+# The forms that every row can be shown in, without a text of the user's own.
+DEMONSTRATION_FORMS: Final = tuple(
+    name for name in CONTEXTS if name not in SHOWS and name != "template"
+)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a row's teacher may be shown that the row itself does not hold."""
+
+    others: tuple[Demonstration, ...] = ()
+    sibling: str | None = None
+    feedback: str | None = None
+
+
+NO_LESSON: Final = Lesson()
 
 
 def student_messages(demonstration: Demonstration) -> Messages:
@@ -72,9 +128,54 @@ def student_messages(demonstration: Demonstration) -> Messages:
     return demonstration.messages
 
 
-def teacher_messages(config: TeacherConfig, demonstration: Demonstration) -> Messages:
-    """What the teacher reads. Raises ConfigError as :func:`find_context` does."""
-    return find_context(config)(demonstration.messages, demonstration.demonstration)
+def teacher_messages(
+    config: TeacherConfig, demonstration: Demonstration, lesson: Lesson = NO_LESSON
+) -> Messages:
+    """What the teacher reads: the prompt alone where the lesson has nothing that the form shows.
+
+    Raises ConfigError as :func:`find_context` does.
+    """
+    form = find_context(config)
+    shown, is_feedback = _shown(config, demonstration, lesson)
+    if shown is None:
+        return demonstration.messages
+    messages = (CONTEXTS["feedback"] if is_feedback else form)(demonstration.messages, shown)
+    if config.context != "several":
+        return messages
+    others = [other for other in lesson.others if other.id != demonstration.id]
+    return _after_others(messages, others[: config.examples])
+
+
+def has_lesson(config: TeacherConfig, demonstration: Demonstration, lesson: Lesson) -> bool:
+    """Whether the form has something to show for this row."""
+    return _shown(config, demonstration, lesson)[0] is not None
+
+
+def _shown(
+    config: TeacherConfig, demonstration: Demonstration, lesson: Lesson
+) -> tuple[str | None, bool]:
+    """The text to be shown, and whether it is feedback instead of what the form is made for."""
+    kind = SHOWS.get(config.context, "demonstration")
+    if kind == "sibling":
+        if lesson.sibling is None and config.context == "sibling-or-feedback":
+            return lesson.feedback, True
+        return lesson.sibling, False
+    if kind == "reference":
+        reference = demonstration.target
+        return reference if isinstance(reference, str) else "\n".join(reference), False
+    return {"feedback": lesson.feedback, "nothing": ""}.get(
+        kind, demonstration.demonstration
+    ), False
+
+
+def _after_others(messages: Messages, others: Sequence[Demonstration]) -> Messages:
+    """Other rows, answered, after the system message and before everything else."""
+    head = messages[:1] if messages[0].role == "system" else ()
+    answered: list[Message] = []
+    for other in others:
+        _, question, tail = _around_question(other.messages)
+        answered += [question, *tail, Message(role="assistant", content=other.demonstration)]
+    return (*head, *answered, *messages[len(head) :])
 
 
 def find_context(config: TeacherConfig) -> Context:

@@ -63,7 +63,11 @@ def save_checkpoint(trainer: Trainer, step: int, root: Path) -> SavedCheckpoint:
         }
         for name, content in tensors.items():
             save_file({key: t.contiguous().cpu() for key, t in content.items()}, scratch / name)
-        state = {"step": step, "scheduler": scheduler_numbers(trainer.scheduler)}
+        state = {
+            "step": step,
+            "scheduler": scheduler_numbers(trainer.scheduler),
+            "alarms": trainer.alarms.state(),
+        }
         (scratch / "state.json").write_text(json.dumps(state), "utf-8")
         manifest = {path.name: file_sha256(path) for path in sorted(scratch.iterdir())}
         write_text(scratch / MANIFEST, json.dumps({"step": step, "files": manifest}, indent=1))
@@ -124,6 +128,8 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> int:
         trainer.optimizer.param_groups, state["scheduler"]["_last_lr"], strict=True
     ):
         group["lr"] = rate
+    if "alarms" in state:
+        trainer.alarms.load(state["alarms"])
     return int(state["step"])
 
 

@@ -1,7 +1,7 @@
 """How far the student's next-token distribution is from its target, token by token.
 
 The loss of every method: ``sum_t w_t * D(target_t || student_t)``; this file holds D. All
-arithmetic is in fp32, over the full vocabulary, and a chunk of tokens at a time.
+arithmetic is in fp32, and a chunk of tokens at a time.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import torch
@@ -23,60 +24,60 @@ CHUNK_TOKENS: Final = 64
 
 
 class Divergence(Protocol):
-    """One value a token; see DIVERGENCES."""
+    """Terms whose sum over the support is one value a token; see DIVERGENCES."""
 
     def __call__(
         self,
-        student_logprobs_NV: Tensor,
-        teacher_logprobs_NV: Tensor | None,
+        student_logprobs_NK: Tensor,
+        teacher_logprobs_NK: Tensor | None,
         token_ids_N: Tensor,
         teacher_share: float,
     ) -> Tensor:
-        """Divergences [N] in nats; differentiable in the student's log-probabilities."""
+        """Terms [N, K] in nats; differentiable in the student's log-probabilities."""
 
 
 def nll(
-    student_logprobs_NV: Tensor,
-    teacher_logprobs_NV: Tensor | None,
+    student_logprobs_NK: Tensor,
+    teacher_logprobs_NK: Tensor | None,
     token_ids_N: Tensor,
     teacher_share: float,
 ) -> Tensor:
     """-log p_S(y): forward KL from a teacher that is certain of the token."""
-    return -student_logprobs_NV.gather(-1, token_ids_N[:, None]).squeeze(-1)
+    return -student_logprobs_NK.gather(-1, token_ids_N[:, None])
 
 
 def forward_kl(
-    student_logprobs_NV: Tensor,
-    teacher_logprobs_NV: Tensor | None,
+    student_logprobs_NK: Tensor,
+    teacher_logprobs_NK: Tensor | None,
     token_ids_N: Tensor,
     teacher_share: float,
 ) -> Tensor:
     """KL(teacher || student); gradient in the student's logits: p_S - p_T."""
-    return _kl(_given(teacher_logprobs_NV), student_logprobs_NV)
+    return _kl(_given(teacher_logprobs_NK), student_logprobs_NK)
 
 
 def reverse_kl(
-    student_logprobs_NV: Tensor,
-    teacher_logprobs_NV: Tensor | None,
+    student_logprobs_NK: Tensor,
+    teacher_logprobs_NK: Tensor | None,
     token_ids_N: Tensor,
     teacher_share: float,
 ) -> Tensor:
     """KL(student || teacher); gradient: p_S * (log(p_S / p_T) - KL)."""
-    return _kl(student_logprobs_NV, _given(teacher_logprobs_NV))
+    return _kl(student_logprobs_NK, _given(teacher_logprobs_NK))
 
 
 def jsd(
-    student_logprobs_NV: Tensor,
-    teacher_logprobs_NV: Tensor | None,
+    student_logprobs_NK: Tensor,
+    teacher_logprobs_NK: Tensor | None,
     token_ids_N: Tensor,
     teacher_share: float,
 ) -> Tensor:
     """(1-a) KL(p_S || m) + a KL(p_T || m) with m = (1-a) p_S + a p_T and a the teacher's share."""
-    teacher = _given(teacher_logprobs_NV)
+    teacher = _given(teacher_logprobs_NK)
     mixture = torch.logaddexp(
-        student_logprobs_NV + math.log1p(-teacher_share), teacher + math.log(teacher_share)
+        student_logprobs_NK + math.log1p(-teacher_share), teacher + math.log(teacher_share)
     )
-    return (1 - teacher_share) * _kl(student_logprobs_NV, mixture) + teacher_share * _kl(
+    return (1 - teacher_share) * _kl(student_logprobs_NK, mixture) + teacher_share * _kl(
         teacher, mixture
     )
 
@@ -89,14 +90,63 @@ DIVERGENCES: Final[Mapping[str, Divergence]] = {
 }
 
 
-def _kl(of_NV: Tensor, from_NV: Tensor) -> Tensor:
-    return (of_NV.exp() * (of_NV - from_NV)).sum(-1)
+def divergence(
+    student_logprobs_NV: Tensor,
+    teacher_logprobs_NV: Tensor | None,
+    token_ids_N: Tensor,
+    config: DivergenceConfig,
+) -> Tensor:
+    """The divergence [N] of each token on the configured support, its terms clipped if asked."""
+    student, teacher = student_logprobs_NV, teacher_logprobs_NV
+    if config.support == "sampled-token":
+        return _sampled_token(student, _given(teacher), token_ids_N)
+    if config.support != "full":
+        student, teacher = _top(student, _given(teacher), config)
+    terms_NK = DIVERGENCES[config.kind](student, teacher, token_ids_N, config.teacher_share)
+    return (terms_NK if config.clip is None else terms_NK.clamp(max=config.clip)).sum(-1)
 
 
-def _given(teacher_logprobs_NV: Tensor | None) -> Tensor:
-    if teacher_logprobs_NV is None:
+def _top(student_NV: Tensor, teacher_NV: Tensor, config: DivergenceConfig) -> tuple[Tensor, Tensor]:
+    """Both sides on the likeliest tokens of one of them: with the rest as one more token, or
+    renormalised without it."""
+    chooser_NV = student_NV if config.support == "student-top-k" else teacher_NV
+    chosen_NK = chooser_NV.detach().topk(min(config.top_k, chooser_NV.shape[-1]), -1).indices
+    shorten = _with_tail if config.tail else partial(log_softmax, dim=-1)
+    return shorten(student_NV.gather(-1, chosen_NK)), shorten(teacher_NV.gather(-1, chosen_NK))
+
+
+def _with_tail(logprobs_NK: Tensor) -> Tensor:
+    """[N, K + 1]: what the K tokens leave of the mass, at the end. fp32 knows no less than 1e-7."""
+    mass_N1 = logprobs_NK.logsumexp(-1, keepdim=True).clamp(max=-1e-7)
+    return torch.cat([logprobs_NK, (-mass_N1.expm1()).log()], -1)
+
+
+def _sampled_token(student_NV: Tensor, teacher_NV: Tensor, token_ids_N: Tensor) -> Tensor:
+    """log(p_S(y) / p_T(y)), held fast, times log p_S(y): reverse KL's gradient in expectation.
+
+    Only where the student sampled y at temperature 1; the value is no KL.
+    """
+    student_N, teacher_N = (_of_tokens(side, token_ids_N) for side in (student_NV, teacher_NV))
+    return (student_N - teacher_N).detach() * student_N
+
+
+def importance(logprob_N: Tensor, sampled_logprob_N: Tensor, cap: float) -> Tensor:
+    """p_S(y) / p_sampler(y) [N], at most ``cap`` and without gradient (SDPO, arXiv 2601.20802)."""
+    return (logprob_N - sampled_logprob_N).detach().clamp(-20.0, 20.0).exp().clamp(max=cap)
+
+
+def _kl(of_NK: Tensor, from_NK: Tensor) -> Tensor:
+    return of_NK.exp() * (of_NK - from_NK)
+
+
+def _of_tokens(logprobs_NV: Tensor, token_ids_N: Tensor) -> Tensor:
+    return logprobs_NV.gather(-1, token_ids_N[:, None]).squeeze(-1)
+
+
+def _given(teacher_logprobs: Tensor | None) -> Tensor:
+    if teacher_logprobs is None:
         raise ValueError("this divergence compares with a teacher, and none was given")
-    return teacher_logprobs_NV
+    return teacher_logprobs
 
 
 @dataclass(frozen=True)
@@ -137,10 +187,10 @@ def compare(
         if teacher_NH is not None:
             with torch.no_grad():
                 teacher = log_softmax(head(teacher_NH) / temperatures.teacher, -1)
-        divergence_N = DIVERGENCES[config.kind](student, teacher, ids_N, config.teacher_share)
+        divergence_N = divergence(student, teacher, ids_N, config)
         with torch.no_grad():
             entropy_N = -(student.exp() * student).sum(-1)
-            logprob_N = student.gather(-1, ids_N[:, None]).squeeze(-1)
+            logprob_N = _of_tokens(student, ids_N)
         return divergence_N, entropy_N, logprob_N
 
     for start in range(0, len(token_ids_N), chunk_tokens):
@@ -154,8 +204,7 @@ def compare(
     if not parts:
         empty = student_hidden_NH.sum() * 0.0 + torch.zeros(0, device=student_hidden_NH.device)
         return Compared(empty, empty.detach(), empty.detach())
-    divergence, entropy, logprob = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Compared(divergence, entropy, logprob)
+    return Compared(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 @torch.no_grad()
@@ -168,9 +217,10 @@ def token_logprobs(
 ) -> Tensor:
     """log p(y) [N] of the given tokens, in fp32."""
     parts = [
-        log_softmax(head(hidden_NH[s : s + chunk_tokens]) / temperature, -1)
-        .gather(-1, token_ids_N[s : s + chunk_tokens, None])
-        .squeeze(-1)
+        _of_tokens(
+            log_softmax(head(hidden_NH[s : s + chunk_tokens]) / temperature, -1),
+            token_ids_N[s : s + chunk_tokens],
+        )
         for s in range(0, len(token_ids_N), chunk_tokens)
     ]
     return torch.cat(parts) if parts else torch.zeros(0, device=hidden_NH.device)
@@ -187,5 +237,6 @@ def token_kls(
     parts = []
     for start in range(0, len(of_NH), chunk_tokens):
         span = slice(start, start + chunk_tokens)
-        parts.append(_kl(log_softmax(head(of_NH[span]), -1), log_softmax(head(from_NH[span]), -1)))
+        of, origin = (log_softmax(head(side[span]), -1) for side in (of_NH, from_NH))
+        parts.append(_kl(of, origin).sum(-1))
     return torch.cat(parts) if parts else torch.zeros(0, device=of_NH.device)

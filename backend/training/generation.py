@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,13 @@ from backend.training.packing import left_pad
 
 @dataclass(frozen=True)
 class Sampling:
-    """Temperature 0 is greedy; top_p 1 and top_k 0 leave the distribution whole."""
+    """Temperature 0 is greedy; top_p 1, top_k 0 and min_p 0 leave the distribution whole."""
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
 
 
 @torch.no_grad()
@@ -82,6 +84,9 @@ def choose(logits_BV: Tensor, sampling: Sampling, generator: torch.Generator | N
         logits_BV = logits_BV.masked_fill(logits_BV < kth_B1, float("-inf"))
     if sampling.top_p < 1.0:
         logits_BV = _nucleus(logits_BV, sampling.top_p)
+    if sampling.min_p:
+        floor_B1 = logits_BV.max(-1, keepdim=True).values + math.log(sampling.min_p)
+        logits_BV = logits_BV.masked_fill(logits_BV < floor_B1, float("-inf"))
     return torch.multinomial(logits_BV.softmax(-1), 1, generator=generator).squeeze(-1)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import math
+import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from backend.atomic import write_text
 from backend.config import RunConfig
 from backend.data.demonstration import Demonstration
-from backend.errors import Fault, StopRequested
+from backend.errors import StopRequested
 from backend.models.language_model import LanguageModel
 from backend.training.checkpoints import (
     SavedCheckpoint,
@@ -26,25 +29,39 @@ from backend.training.checkpoints import (
     wait_for_room,
 )
 from backend.training.contexts import fits
+from backend.training.lessons import Judge
 from backend.training.observations import observe
 from backend.training.optimizer import make_optimizer
 from backend.training.recorder import Recorder
 from backend.training.row_checks import Rows, tell_of_rows, usable_places
-from backend.training.step import SEED_STRIDE, StepReport, Trainer, training_step
+from backend.training.sampled_set import sampled_set
+from backend.training.step import SEED_STRIDE, NotFinite, StepReport, Trainer, training_step
 from backend.training.teacher import Teacher
 from backend.training.tracing import base_answers, traces_of_step, watch
 
-# Called with the number of finished steps, before the first, along the run, and after the last.
-Evaluate = Callable[[int], None]
+# Called with the number of finished steps, before the first, along the run, and after the last;
+# what it returns is a reason to train no further.
+Evaluate = Callable[[int], str | None]
 
 
-def make_trainer(model: LanguageModel, config: RunConfig, start_from: Path | None) -> Trainer:
-    """A trainer at step 0: a fresh adapter, or that of the run it starts from."""
+def make_trainer(
+    model: LanguageModel,
+    config: RunConfig,
+    start_from: Path | None,
+    *,
+    teach_from: Path | None = None,
+    judge: Judge | None = None,
+) -> Trainer:
+    """A trainer at step 0: a fresh adapter, or that of the run it starts from.
+
+    ``teach_from`` is the checkpoint of the run that teaches; ``judge`` scores rollouts.
+    """
     model.add_adapter(config.adapter, config.seed)
     if start_from is not None:
         load_adapter(model, start_from)
     optimizer, scheduler = make_optimizer(model, config.optimizer, config.steps)
-    return Trainer(config, model, Teacher(model, config.teacher), optimizer, scheduler)
+    teacher = Teacher(model, config.teacher, teach_from)
+    return Trainer(config, model, teacher, optimizer, scheduler, judge)
 
 
 def train(
@@ -55,24 +72,30 @@ def train(
     Raises StopRequested, with a checkpoint left behind, when the user wants the run to end.
     """
     config = trainer.config
+    if config.teacher.context == "several":
+        trainer = replace(trainer, others=tuple(rows.training[: config.teacher.examples + 1]))
     usable = usable_places(trainer, rows)
+    if "sampled" in config.rollout.source:
+        # Before a checkpoint is loaded: they are the answers of the model that the run starts from.
+        trainer, usable = _with_samples(trainer, rows, usable, recorder, checkpoints)
     done = resume(trainer, recorder, checkpoints)
     watched = _Watch(trainer, rows.held_out, recorder)
+    reason = None
     if done == 0:
         tell_of_rows(trainer, rows, usable, recorder)
         evaluate(0)
         watched.look(0)
     elif _is_point_of_curve(config, done):
         # The attempt before may have ended while it was being evaluated.
-        evaluate(done)
+        reason = evaluate(done)
     started, first = time.monotonic(), done
     saved_s = started
-    while done < config.steps:
+    while done < config.steps and reason is None:
         if recorder.stop_requested():
             _save(trainer, done, checkpoints, recorder)
             raise StopRequested(f"stopped after step {done} of {config.steps}")
         batch = batch_of_step(rows.training, config, done, usable)
-        report = _one_step(trainer, batch, recorder, done)
+        report = _one_step(trainer, batch, recorder, done, checkpoints)
         done += 1
         pace_s = (time.monotonic() - started) / (done - first)
         recorder.progress(done, config.steps, pace_s * (config.steps - done), "training")
@@ -86,9 +109,32 @@ def train(
             _save(trainer, done, checkpoints, recorder)
             saved_s = time.monotonic()
         if is_point:
-            evaluate(done)
+            reason = evaluate(done)
+    if reason is not None:
+        message = f"stopped after step {done} of {config.steps}: {reason}"
+        recorder.event("stop_rule", message, level="warning", step=done)
+        recorder.progress(done, done, 0.0, "training")
     evaluate(done)
     return done
+
+
+def _with_samples(
+    trainer: Trainer,
+    rows: Rows,
+    usable: Sequence[int],
+    recorder: Recorder,
+    checkpoints: Path,
+) -> tuple[Trainer, list[int]]:
+    """The trainer with its sampled answers, and the places of the rows that have one.
+
+    Only the rows that the run can come to are sampled.
+    """
+    config = trainer.config
+    order = [p for p in epoch_order(len(rows.training), config.seed, 0) if p in set(usable)]
+    wanted = [rows.training[place] for place in order[: config.steps * config.batch_size]]
+    sampled = sampled_set(trainer, wanted, recorder, checkpoints)
+    places = [place for place in usable if rows.training[place].id in sampled]
+    return replace(trainer, sampled=sampled), places
 
 
 def batch_of_step(
@@ -146,19 +192,51 @@ def _is_point_of_curve(config: RunConfig, done: int) -> bool:
 
 
 def _one_step(
-    trainer: Trainer, batch: Sequence[Demonstration], recorder: Recorder, done: int
+    trainer: Trainer,
+    batch: Sequence[Demonstration],
+    recorder: Recorder,
+    done: int,
+    checkpoints: Path,
 ) -> StepReport:
     started = time.monotonic()
-    report = training_step(trainer, batch, done)
-    values = observe(trainer, report) | {"step_s": time.monotonic() - started}
-    recorder.metrics(done + 1, values)
-    if not math.isfinite(report.loss) or not math.isfinite(report.grad_norm):
-        raise Fault(
-            f"the loss of step {done + 1} is {report.loss}, its gradient norm {report.grad_norm}",
-            where="training",
-            remedy="train again with a lower optimizer.learning_rate",
-        )
+    try:
+        report = training_step(trainer, batch, done)
+    except NotFinite as error:
+        recorder.flush()
+        path = checkpoints.parent / f"not-finite-{done + 1:08d}.json"
+        write_text(path, json.dumps(inputs_of(error), indent=1))
+        recorder.event("not_finite", f"{error.message}; its inputs are in {path}", level="error")
+        raise
+    values = observe(trainer, report)
+    recorder.metrics(done + 1, values | {"step_s": time.monotonic() - started})
+    _raise_alarms(trainer, recorder, values, done + 1)
     return report
+
+
+def _raise_alarms(
+    trainer: Trainer, recorder: Recorder, values: Mapping[str, float], step: int
+) -> None:
+    for alarm in trainer.alarms.watch(values, trainer.config.optimizer.max_grad_norm):
+        recorder.event(
+            "alarm", f"step {step}: {alarm.message}", level="warning", step=step, alarm=alarm.name
+        )
+
+
+def inputs_of(error: NotFinite) -> dict[str, Any]:
+    """What the step read: enough to compute it again by hand."""
+    nothing: list[list[int] | None] = [None] * len(error.rows)
+    teacher = nothing if error.prompts.teacher is None else error.prompts.teacher
+    return {
+        "message": error.message,
+        "rows": [
+            {"id": row.id, "source": source, "student_prompt": ids, "teacher_prompt": seen,
+             "completion": completion}
+            for row, source, ids, seen, completion in zip(
+                error.rows, error.rollouts.sources, error.prompts.student, teacher,
+                error.rollouts.completions, strict=True,
+            )
+        ],
+    }  # fmt: skip
 
 
 def _save(trainer: Trainer, done: int, checkpoints: Path, recorder: Recorder) -> None:
@@ -182,7 +260,9 @@ class _Watch:
     ) -> None:
         config, tokenizer = trainer.config, trainer.model.tokenizer
         written = config.evaluate.max_new_tokens
-        fitting = (row for row in held_out if fits(tokenizer, row, config.teacher, written))
+        fitting = (
+            row for row in held_out if fits(tokenizer, row, config.teacher, written, trainer.others)
+        )
         self._rows = list(itertools.islice(fitting, config.traces.watched))
         self._trainer, self._recorder = trainer, recorder
         self._base: list[str] | None = None
@@ -196,4 +276,6 @@ class _Watch:
         for trace in seen.traces:
             self._recorder.trace(trace)
         if done:
-            self._recorder.metrics(done, {"kl_to_base": seen.kl_to_base})
+            values = {"kl_to_base": seen.kl_to_base}
+            self._recorder.metrics(done, values)
+            _raise_alarms(self._trainer, self._recorder, values, done)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from typing import Final
 
+from backend.config import RunConfig
 from backend.training.rollouts import Rollouts
 from backend.training.step import StepReport, Trainer
 
@@ -31,11 +34,39 @@ def observe(trainer: Trainer, report: StepReport) -> dict[str, float]:
         "clipped_fraction": sum(report.rollouts.clipped) / len(report.rollouts.clipped),
         "student_share": report.rollouts.sources.count("student") / len(report.rollouts.sources),
     }
+    values |= _of_method(trainer.config, report)
     written = _written(report.rollouts)
     if written:
         texts = [trainer.model.tokenizer.decode(ids) for ids in written]
+        values["distinct_2"] = distinct_pairs(written)
         values["artefact_rate"] = sum(bool(ARTEFACT_PHRASES.search(t)) for t in texts) / len(texts)
     return values
+
+
+def _of_method(config: RunConfig, report: StepReport) -> dict[str, float]:
+    """What only some methods have: lessons, derailed rollouts, other losses."""
+    values: dict[str, float] = {}
+    if config.token_weights.stop_below > 0:
+        values["derailed_fraction"] = report.derailed / len(report.rows)
+    if config.divergence.support == "sampled-token" and report.teacher_logprobs_BT is not None:
+        # The loss of sampled tokens is no KL; their mean log-ratio estimates it.
+        mask_BT = report.batch.completion_mask_BT
+        weights_N = report.weights_BT[mask_BT]
+        ratio_N = report.compared.logprob_N - report.teacher_logprobs_BT[mask_BT]
+        values["log_ratio"] = float((ratio_N * weights_N).sum())
+    if report.demonstration_nll is not None:
+        values["demonstration_nll"] = report.demonstration_nll
+    if report.lessons.scores is not None:
+        values["rollout_score"] = sum(report.lessons.scores) / len(report.lessons.scores)
+        values["lesson_fraction"] = sum(report.lessons.has_lesson) / len(report.rows)
+        values["lessons_too_long"] = float(report.lessons.too_long)
+    return values
+
+
+def distinct_pairs(completions: Sequence[Sequence[int]]) -> float:
+    """Different pairs of neighbouring tokens among all of them: low where texts repeat."""
+    pairs = [pair for ids in completions for pair in itertools.pairwise(ids)]
+    return len(set(pairs)) / len(pairs) if pairs else 1.0
 
 
 def _written(rollouts: Rollouts) -> list[list[int]]:

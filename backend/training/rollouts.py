@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from backend.config import RolloutConfig, RolloutSource, Schedule, value_at
+from backend.config import RolloutConfig, RolloutSource, RunConfig, Schedule, value_at
 from backend.data.demonstration import Demonstration
 from backend.models.language_model import LanguageModel
 from backend.training.contexts import Prompts
@@ -36,19 +36,20 @@ def roll_out(
     config: RolloutConfig,
     step: int,
     generator: torch.Generator,
+    sampled: Mapping[str, list[int]] | None = None,
 ) -> Rollouts:
-    """Completions for ``rows`` at optimizer step ``step`` (from 0), by the sources' shares."""
+    """Completions for ``rows`` at optimizer step ``step`` (from 0), by the sources' shares.
+
+    ``sampled`` are the answers that were written before training, by row id.
+    """
     sources = assign_sources(config, step, len(rows), generator)
-    sampling = Sampling(
-        max_new_tokens=round(value_at(config.max_new_tokens, step)),
-        temperature=config.temperature,
-        top_p=config.top_p,
-        top_k=config.top_k,
-    )
+    sampling = sampling_at(config, step)
     completions: list[list[int]] = [[] for _ in rows]
     for i, source in enumerate(sources):
         if source == "demonstration":
             completions[i] = demonstration_ids(model, rows[i])
+        elif source == "sampled" and sampled is not None:
+            completions[i] = sampled[rows[i].id]
     for source, side in (("student", prompts.student), ("teacher", prompts.teacher)):
         chosen = [i for i, name in enumerate(sources) if name == source]
         if chosen and side is not None:
@@ -58,6 +59,17 @@ def roll_out(
     ends = model.tokenizer.eos_ids
     clipped = [not completion or completion[-1] not in ends for completion in completions]
     return Rollouts(completions, sources, clipped)
+
+
+def sampling_at(config: RolloutConfig, step: int) -> Sampling:
+    """How the completions of optimizer step ``step`` are sampled."""
+    return Sampling(
+        max_new_tokens=round(value_at(config.max_new_tokens, step)),
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        min_p=config.min_p,
+    )
 
 
 def _write(
@@ -92,10 +104,11 @@ def longest_generated(config: RolloutConfig) -> int:
     return round(max(length.start, length.end)) if isinstance(length, Schedule) else length
 
 
-def longest_completion(model: LanguageModel, config: RolloutConfig, row: Demonstration) -> int:
+def longest_completion(model: LanguageModel, config: RunConfig, row: Demonstration) -> int:
     """The longest completion of ``row``, in tokens, that any step may train on."""
-    shown = "demonstration" in config.source
-    return max(longest_generated(config), len(demonstration_ids(model, row)) if shown else 0)
+    shown = "demonstration" in config.rollout.source or config.divergence.nll_share != 0.0
+    longest = len(demonstration_ids(model, row)) if shown else 0
+    return max(longest_generated(config.rollout), longest)
 
 
 def assign_sources(

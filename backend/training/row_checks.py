@@ -66,8 +66,8 @@ def tell_of_rows(trainer: Trainer, rows: Rows, usable: Sequence[int], recorder: 
 def fits_model(trainer: Trainer, row: Demonstration) -> bool:
     """Whether the model can read both roles' prompts and the row's longest completion."""
     config, model = trainer.config, trainer.model
-    longest = longest_completion(model, config.rollout, row)
-    return fits(model.tokenizer, row, config.teacher, longest)
+    longest = longest_completion(model, config, row)
+    return fits(model.tokenizer, row, config.teacher, longest, trainer.others)
 
 
 def _tell_of_skip(trainer: Trainer, rows: Sequence[Demonstration], recorder: Recorder) -> None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from backend.config import RunConfig
+from backend.config import DivergenceConfig, RunConfig, value_at
 from backend.data.demonstration import Demonstration
+from backend.errors import UserError
 from backend.models.language_model import LanguageModel
+from backend.training.alarms import Alarms
 from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import Compared, Temperatures, compare, token_logprobs
+from backend.training.lessons import Judge, Lessons, read_lessons
 from backend.training.packing import Batch, completion_hidden, pack
-from backend.training.rollouts import Rollouts, roll_out
+from backend.training.rollouts import Rollouts, demonstration_ids, roll_out
 from backend.training.teacher import Teacher
-from backend.training.token_weights import averaging_weights, counted_tokens
+from backend.training.token_weights import (
+    averaging_weights,
+    counted_tokens,
+    derailed_tokens,
+    token_factors,
+)
 
 # The seed of a step's random numbers: the run's seed and the step, kept apart by a large prime.
 SEED_STRIDE: Final = 1_000_003
@@ -25,13 +34,21 @@ SEED_STRIDE: Final = 1_000_003
 
 @dataclass(frozen=True)
 class Trainer:
-    """What a step works on."""
+    """What a step works on.
+
+    ``judge`` scores rollouts, for forms that show a group's; ``others`` are rows that a form may
+    show besides the own demonstration; ``sampled`` are answers that were written before training.
+    """
 
     config: RunConfig
     model: LanguageModel
     teacher: Teacher
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
+    judge: Judge | None = None
+    others: tuple[Demonstration, ...] = ()
+    sampled: Mapping[str, list[int]] = field(default_factory=dict)
+    alarms: Alarms = field(default_factory=Alarms)
 
     @property
     def temperatures(self) -> Temperatures:
@@ -44,19 +61,40 @@ class Trainer:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step did; N completion tokens of B rows, hidden states as the loss read them."""
+    """What a step did; N completion tokens of B rows, hidden states as the loss read them.
+
+    ``demonstration_nll`` is None where it has no share of the loss; ``derailed`` counts the rows of
+    which the loss read only a part, since the teacher gave their tokens up.
+    """
 
     rows: Sequence[Demonstration]
     prompts: Prompts
     rollouts: Rollouts
+    lessons: Lessons
     batch: Batch
     loss: float
+    demonstration_nll: float | None
     grad_norm: float
     learning_rate: float
     compared: Compared
     weights_BT: Tensor
+    derailed: int
     student_hidden_NH: Tensor
     teacher_hidden_NH: Tensor | None
+    teacher_logprobs_BT: Tensor | None
+
+
+class NotFinite(UserError):
+    """A step's loss or gradient is no number; the student and its optimizer are as before it."""
+
+    code = "not_finite"
+
+    def __init__(
+        self, message: str, rows: Sequence[Demonstration], prompts: Prompts, rollouts: Rollouts
+    ) -> None:
+        self.rows, self.prompts, self.rollouts = rows, prompts, rollouts
+        remedy = "train again with a lower optimizer.learning_rate"
+        super().__init__(message, where="training", remedy=remedy)
 
 
 def training_step(trainer: Trainer, rows: Sequence[Demonstration], step: int) -> StepReport:
@@ -65,22 +103,36 @@ def training_step(trainer: Trainer, rows: Sequence[Demonstration], step: int) ->
     rows = [row for row in rows for _ in range(config.rollout.per_prompt)]
     generator = step_generator(model, config.seed, step)
 
-    prompts = read_prompts(model.tokenizer, rows, config.teacher)
-    rollouts = roll_out(model, teacher, rows, prompts, config.rollout, step, generator)
-    student = _packed(model, prompts.student, rollouts)
-    teacher_NH, teacher_logprobs_BT = _teacher_pass(trainer, prompts, rollouts, student)
-    counted_BT = counted_tokens(
-        config.token_weights, student.completion_mask_BT, teacher_logprobs_BT
+    prompts = read_prompts(model.tokenizer, rows, config.teacher, trainer.others)
+    rollouts = roll_out(
+        model, teacher, rows, prompts, config.rollout, step, generator, trainer.sampled
     )
+    lessons = read_lessons(model, config, trainer.judge, rows, prompts, rollouts)
+    student = _packed(model, lessons.prompts.student, rollouts)
+    teacher_NH, teacher_logprobs_BT = _teacher_pass(trainer, lessons.prompts, rollouts, student)
+    taught_BT = student.completion_mask_BT & _column(lessons.has_lesson, student)
+    counted_BT = counted_tokens(config.token_weights, taught_BT, teacher_logprobs_BT)
     weights_BT = averaging_weights(config.token_weights, counted_BT)
+    nll_share = value_at(config.divergence.nll_share, step)
 
-    compared, student_NH = _student_pass(trainer, student, teacher_NH, weights_BT)
-    loss = float((compared.divergence_N * weights_BT[student.completion_mask_BT]).sum())
-    grad_norm, learning_rate = _update(trainer)
+    sampled_BT = _sampler_logprobs(trainer, rollouts, student, teacher_NH)
+    compared, student_NH, loss = _student_pass(
+        trainer, student, teacher_NH, (1 - nll_share) * weights_BT, sampled_BT
+    )
+    nll = _demonstration_pass(trainer, rows, prompts, nll_share) if nll_share else None
+    loss += 0.0 if nll is None else nll_share * nll
+    grad_norm = _clip(trainer)
+    if not math.isfinite(loss) or not math.isfinite(grad_norm):
+        trainer.optimizer.zero_grad(set_to_none=True)
+        message = f"the loss of step {step + 1} is {loss}, its gradient norm {grad_norm}"
+        raise NotFinite(message, rows, lessons.prompts, rollouts)
+    learning_rate = _update(trainer, step)
+    derailed_BT = derailed_tokens(config.token_weights, taught_BT, teacher_logprobs_BT)
 
     return StepReport(
-        rows, prompts, rollouts, student, loss, grad_norm, learning_rate,
-        compared, weights_BT, student_NH, teacher_NH,
+        rows, lessons.prompts, rollouts, lessons, student, loss, nll, grad_norm, learning_rate,
+        compared, weights_BT, int(derailed_BT.any(1).sum()), student_NH, teacher_NH,
+        teacher_logprobs_BT,
     )  # fmt: skip
 
 
@@ -118,15 +170,41 @@ def _teacher_pass(
     return hidden_NH, student.scatter(logprobs_N)
 
 
+def _column(values: Sequence[bool], batch: Batch) -> Tensor:
+    return torch.tensor(values, device=batch.completion_mask_BT.device)[:, None]
+
+
+def _sampler_logprobs(
+    trainer: Trainer, rollouts: Rollouts, batch: Batch, teacher_NH: Tensor | None
+) -> Tensor:
+    """log p [B, T] by which the teacher sampled its rollouts; NaN for those of others.
+
+    (The student's own were sampled by the weights that the loss reads, demonstrations by none.)
+    """
+    unknown_BT = torch.full_like(batch.completion_mask_BT, math.nan, dtype=torch.float32)
+    if teacher_NH is None or trainer.config.token_weights.importance_cap is None:
+        return unknown_BT
+    logprobs_N = token_logprobs(
+        trainer.model.head, teacher_NH, batch.completion_ids_N, trainer.config.rollout.temperature
+    )
+    by_teacher = _column([source == "teacher" for source in rollouts.sources], batch)
+    return torch.where(by_teacher, batch.scatter(logprobs_N), unknown_BT)
+
+
 def _student_pass(
-    trainer: Trainer, batch: Batch, teacher_NH: Tensor | None, weights_BT: Tensor
-) -> tuple[Compared, Tensor]:
+    trainer: Trainer,
+    batch: Batch,
+    teacher_NH: Tensor | None,
+    weights_BT: Tensor,
+    sampled_BT: Tensor,
+) -> tuple[Compared, Tensor, float]:
     """Forward and backward, micro-batch by micro-batch; gradients add up in the parameters.
 
-    The network stays in evaluation mode: dropout (GPT-2 has some) would set the student apart from
-    a teacher with the same weights, and a micro-batch apart from the whole.
+    Returns what was compared, the hidden states and the loss. The network stays in evaluation mode:
+    dropout (GPT-2 has some) would set the student apart from a teacher with the same weights, and a
+    micro-batch apart from the whole.
     """
-    model, done = trainer.model, 0
+    model, done, loss = trainer.model, 0, 0.0
     parts: list[Compared] = []
     hidden_parts: list[Tensor] = []
     for span in micro_batches(trainer.config, len(batch)):
@@ -142,28 +220,62 @@ def _student_pass(
             trainer.config.divergence,
             trainer.temperatures,
         )
+        factors_N = token_factors(
+            trainer.config.token_weights,
+            compared.logprob_N,
+            sampled_BT[span][rows.completion_mask_BT],
+        )
         weights_N = weights_BT[span][rows.completion_mask_BT]
-        (compared.divergence_N * weights_N).sum().backward()  # type: ignore[no-untyped-call]
+        part = (compared.divergence_N * factors_N * weights_N).sum()
+        part.backward()  # type: ignore[no-untyped-call]
+        loss += float(part.detach())
         parts.append(compared)
         hidden_parts.append(student_NH.detach())
-    return (
-        Compared(
-            torch.cat([part.divergence_N.detach() for part in parts]),
-            torch.cat([part.entropy_N for part in parts]),
-            torch.cat([part.logprob_N for part in parts]),
-        ),
-        torch.cat(hidden_parts),
+    whole = Compared(
+        torch.cat([part.divergence_N.detach() for part in parts]),
+        torch.cat([part.entropy_N for part in parts]),
+        torch.cat([part.logprob_N for part in parts]),
     )
+    return whole, torch.cat(hidden_parts), loss
 
 
-def _update(trainer: Trainer) -> tuple[float, float]:
-    """Clip, optimizer, teacher follows. Returns the gradient's norm and the learning rate used."""
-    grad_norm = torch.nn.utils.clip_grad_norm_(
+def _demonstration_pass(
+    trainer: Trainer, rows: Sequence[Demonstration], prompts: Prompts, share: float
+) -> float:
+    """-log p of the demonstrations, averaged as configured; its gradient is scaled by ``share``."""
+    model, config, nll = trainer.model, trainer.config, 0.0
+    shown = [demonstration_ids(model, row) for row in rows]
+    batch = pack(prompts.student, shown, model.tokenizer.pad_id, model.compute.device)
+    weights_BT = averaging_weights(config.token_weights, batch.completion_mask_BT)
+    for span in micro_batches(config, len(batch)):
+        part = batch.rows(span)
+        compared = compare(
+            model.head,
+            completion_hidden(model, part),
+            None,
+            part.completion_ids_N,
+            DivergenceConfig(kind="nll"),
+            Temperatures(),
+        )
+        loss = (compared.divergence_N * weights_BT[span][part.completion_mask_BT]).sum()
+        (share * loss).backward()  # type: ignore[no-untyped-call]
+        nll += float(loss.detach())
+    return nll
+
+
+def _clip(trainer: Trainer) -> float:
+    """The gradient's norm before it is clipped."""
+    norm = torch.nn.utils.clip_grad_norm_(
         trainer.model.adapter_parameters().values(), trainer.config.optimizer.max_grad_norm
     )
+    return float(norm)
+
+
+def _update(trainer: Trainer, step: int) -> float:
+    """Optimizer, schedule, and the teacher follows. Returns the learning rate used."""
     learning_rate = float(trainer.scheduler.get_last_lr()[0])
     trainer.optimizer.step()
     trainer.scheduler.step()
     trainer.optimizer.zero_grad(set_to_none=True)
-    trainer.teacher.follow()
-    return float(grad_norm), learning_rate
+    trainer.teacher.follow(step + 1)
+    return learning_rate

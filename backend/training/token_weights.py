@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from backend.config import TokenWeightsConfig
+from backend.training.divergence import importance
 
 
 def counted_tokens(
@@ -17,15 +18,43 @@ def counted_tokens(
 
     ``skip_first`` leaves the first n out. ``stop_below`` keeps the first token to which the teacher
     gives less than that probability (its prefix is still sound, and there the teacher has most to
-    say) and leaves out all that follow: the teacher says nothing useful on a derailed prefix.
+    say) and leaves out all that follow: the teacher says nothing useful on a derailed prefix. With
+    ``stop_after`` it takes so many such tokens in a row.
     """
     positions_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
     counted_BT = mask_BT.bool() & (positions_T >= config.skip_first)
-    if config.stop_below > 0 and teacher_logprobs_BT is not None:
-        derails_BT = (teacher_logprobs_BT < math.log(config.stop_below)) & mask_BT.bool()
-        derailed_before_BT = derails_BT.long().cumsum(1) - derails_BT.long() > 0
-        counted_BT &= ~derailed_before_BT
-    return counted_BT
+    return counted_BT & ~derailed_tokens(config, mask_BT, teacher_logprobs_BT)
+
+
+def derailed_tokens(
+    config: TokenWeightsConfig, mask_BT: Tensor, teacher_logprobs_BT: Tensor | None
+) -> Tensor:
+    """Boolean [B, T]: the completion tokens that ``stop_below`` leaves out."""
+    if config.stop_below <= 0 or teacher_logprobs_BT is None:
+        return torch.zeros_like(mask_BT, dtype=torch.bool)
+    low_BT = (teacher_logprobs_BT < math.log(config.stop_below)) & mask_BT.bool()
+    in_a_row_BT = low_BT
+    for back in range(1, config.stop_after):
+        in_a_row_BT = in_a_row_BT & torch.nn.functional.pad(low_BT, (back, 0))[:, : low_BT.shape[1]]
+    derails_BT = in_a_row_BT.long()
+    return (derails_BT.cumsum(1) - derails_BT > 0) & mask_BT.bool()
+
+
+def token_factors(
+    config: TokenWeightsConfig, logprob_N: Tensor, sampled_logprob_N: Tensor
+) -> Tensor:
+    """What a token's loss is multiplied by, without gradient: [N], 1 where nothing is asked.
+
+    ``by_probability``: the student's probability of the token (DFT, arXiv 2508.05629).
+    ``importance_cap``: its ratio to the sampler's, where that is another policy (else it is NaN).
+    """
+    factors_N = torch.ones_like(logprob_N)
+    if config.by_probability:
+        factors_N = factors_N * logprob_N.detach().exp()
+    if config.importance_cap is not None:
+        ratio_N = importance(logprob_N, sampled_logprob_N, config.importance_cap)
+        factors_N = torch.where(sampled_logprob_N.isnan(), factors_N, factors_N * ratio_N)
+    return factors_N
 
 
 def averaging_weights(config: TokenWeightsConfig, counted_BT: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def watch(
     Nothing is trained on them; the teacher sees the row's demonstration, as it does in training.
     """
     model, config = trainer.model, trainer.config
-    prompts = read_prompts(model.tokenizer, rows, config.teacher)
+    prompts = read_prompts(model.tokenizer, rows, config.teacher, trainer.others)
     sampling = Sampling(config.evaluate.max_new_tokens)
     completions = generate(model, prompts.student, sampling)
     batch = pack(prompts.student, completions, model.tokenizer.pad_id, model.compute.device)

@@ -155,6 +155,7 @@ class Premise(Document):
     student: Score
     teacher: Score
     by_context: dict[str, Any]
+    lead: dict[str, Any] | None
     copied: Number
     too_long: int
 

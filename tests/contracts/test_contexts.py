@@ -9,7 +9,7 @@ import pytest
 from backend.config import TeacherConfig
 from backend.data.demonstration import Demonstration, Message
 from backend.methods import PRESETS
-from backend.text.contexts import CONTEXTS, student_messages, teacher_messages
+from backend.text.contexts import CONTEXTS, SHOWS, Lesson, student_messages, teacher_messages
 from backend.text.tokenizer import TextTokenizer
 from tests.tiny_tokenizer import build_tokenizer
 
@@ -32,6 +32,9 @@ PROMPTS = {
 }
 
 every_context = pytest.mark.parametrize("name", CONTEXTS)
+every_showing_context = pytest.mark.parametrize(
+    "name", [name for name in CONTEXTS if SHOWS.get(name) != "nothing"]
+)
 every_prompt = pytest.mark.parametrize("messages", PROMPTS.values(), ids=PROMPTS)
 
 
@@ -39,7 +42,7 @@ def row(messages: tuple[Message, ...]) -> Demonstration:
     return Demonstration(id="1", row=1, messages=messages, demonstration=ANSWER)
 
 
-@every_context
+@every_showing_context
 @every_prompt
 def test_prompt_and_demonstration_are_shown_letter_by_letter(
     name: str, messages: tuple[Message, ...]
@@ -69,13 +72,14 @@ def test_a_context_is_a_pure_function(name: str) -> None:
     assert messages == PROMPTS["many turns"]
 
 
-@every_context
+@every_showing_context
 def test_the_teacher_ends_where_the_student_ends(name: str, tmp_path: Path) -> None:
     tokenizer = TextTokenizer(build_tokenizer(tmp_path))
     demonstration = row(PROMPTS["one turn"])
     teacher = TeacherConfig(weights="ema", context=name)
     student_ids = tokenizer.prompt_ids(student_messages(demonstration))
-    teacher_ids = tokenizer.prompt_ids(teacher_messages(teacher, demonstration))
+    lesson = Lesson(sibling=ANSWER, feedback=ANSWER)
+    teacher_ids = tokenizer.prompt_ids(teacher_messages(teacher, demonstration, lesson))
     assert len(teacher_ids) > len(student_ids)
     assert teacher_ids[-3:] == student_ids[-3:]
 

@@ -14,14 +14,14 @@ from backend.data.demonstration import Demonstration
 from backend.evaluation.intervals import Difference, Interval
 from backend.evaluation.premise import Premise, check_premise, judge
 from backend.models.language_model import LanguageModel
-from backend.text.contexts import CONTEXTS, student_messages, teacher_messages
+from backend.text.contexts import DEMONSTRATION_FORMS, student_messages, teacher_messages
 from backend.training.generation import Sampling, generate
 from tests.tiny_model import CONTEXT_LENGTH, build_model, load_tiny
 from tests.training.tiny_runs import demonstration, demonstrations
 
 ROWS = 10
 NEW_TOKENS = 8
-AUTO = [name for name in CONTEXTS if name != "template"]
+AUTO = list(DEMONSTRATION_FORMS)
 
 
 @pytest.fixture
@@ -78,6 +78,9 @@ def test_verdicts(score: float, low: float, verdict: str) -> None:
 def test_the_context_that_helps_is_found(winner: str, model: LanguageModel) -> None:
     """Checklist 25: the fixture is made so that another context wins, and auto picks that one."""
     premise = check(model, rows_won_by(model, winner))
+    assert premise.lead is not None
+    assert premise.lead.difference > 0.5
+    assert f"{winner} is the best of {len(AUTO)} forms, +" in premise.sentence
     assert premise.best.context == winner
     assert premise.best.verdict == "go"
     assert premise.best.teacher.score.score == 1.0
@@ -118,6 +121,36 @@ def test_likelihoods_equal_plain_passes(model: LanguageModel) -> None:
         expected = sum(map(math.exp, totals)) / len(rows)
         assert role.whole_probability == pytest.approx(expected, rel=1e-4)
         assert list(role.answers) == [greedy(model, row, context) for row in rows]
+
+
+def test_kl_is_from_the_student_to_the_teacher_on_demonstration_tokens(
+    model: LanguageModel,
+) -> None:
+    rows = demonstrations(4)
+    terms = []
+    for row in rows:
+        ids = [*model.tokenizer.encode(row.demonstration), model.tokenizer.end_id]
+        sides = []
+        for messages in (teacher_messages(teacher(), row), student_messages(row)):
+            prompt = model.tokenizer.prompt_ids(messages)
+            with torch.no_grad():
+                logits = model.network(input_ids=torch.tensor([prompt + ids])).logits[0]
+            seen = torch.distributions.Categorical(logits=logits[len(prompt) - 1 : -1].double())
+            sides.append(seen)
+        terms += torch.distributions.kl_divergence(*sides).tolist()
+    (found,) = check(model, rows, ["earlier-turn"]).checks
+    assert found.kl == pytest.approx(sum(terms) / len(terms), rel=1e-4)
+
+
+def test_wins_and_losses_are_counted_in_pairs(model: LanguageModel) -> None:
+    won = rows_won_by(model, "paper")[:6]
+    lost = [
+        row.model_copy(update={"reference": greedy(model, row, None)})
+        for row in demonstrations(2, first=20)
+    ]
+    (found,) = check(model, [*won, *lost], ["paper"]).checks
+    assert (found.wins, found.losses) == (6, 2)
+    assert found.gain.difference == pytest.approx(0.5)
 
 
 def test_copies_of_the_demonstration_are_counted(model: LanguageModel) -> None:

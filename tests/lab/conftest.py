@@ -14,6 +14,8 @@ from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
 from tests.lab.tiny_tasks import rows, write_rows
 
+_SOURCES = {"sft": "demonstration", "dft": "demonstration", "ssd": "sampled"}
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
@@ -50,10 +52,9 @@ def train(lab: Lab, tiny_folder: Path) -> Callable[..., Any]:
             "batch_size": 2,
             "evaluate": {"probes": ["task"], "max_new_tokens": 4, "premise": False},
             "traces": {"every": 1, "watched": 1, "sampled": 2},
-            "rollout": {"source": "student" if method == "sdft" else "demonstration",
-                        "max_new_tokens": 4},
+            "rollout": {"source": _SOURCES.get(method, "student"), "max_new_tokens": 4},
             **settings,
-        }  # fmt: skip
+        }
         documents = lab.wait(lab.train(lab.configure(document, baseline=baseline)))
         return documents if baseline else documents[0]
 

@@ -39,6 +39,31 @@ def test_steps_are_equal_before_and_after_a_checkpoint(
     assert lab.run(run["id"]) == run, "the run itself is as it was"
 
 
+@pytest.mark.parametrize("method", ["dft", "ssd", "opsd", "sdpo"])
+def test_the_other_methods_are_replayed_too(
+    method: str, lab: Lab, add_task: Callable[..., str], train: Train
+) -> None:
+    """With the answers that were sampled before training, and with scored groups."""
+    run = train(add_task(), method, steps=3, checkpoint_every=2)
+    assert run["state"] == "done", run["error"]
+    for step in (1, 3):
+        assert replay(lab, run["id"], step) == {"equal": True, "first_difference": None}
+
+
+def test_going_back_to_the_base_and_another_runs_teaching_are_replayed(
+    lab: Lab, add_task: Callable[..., str], train: Train
+) -> None:
+    first = train(add_task(), "sft", optimizer={"learning_rate": 0.05, "warmup_steps": 0})
+    back = train("lights", "reinvoke", start_from=first["id"])
+    taught = train("lights", "sdft", teacher={"weights": "run", "run": first["id"]})
+    for run in (back, taught):
+        assert run["state"] == "done", run["error"]
+        assert replay(lab, run["id"], 2)["equal"]
+    assert back["metrics"]["loss"] > 0
+    with pytest.raises(ConfigError, match="a fresh one is the base"):
+        train("lights", "reinvoke")
+
+
 def test_a_run_that_went_on_from_another_one_starts_there_again(
     lab: Lab, add_task: Callable[..., str], train: Train
 ) -> None:

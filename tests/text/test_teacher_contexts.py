@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from backend.config import TeacherConfig
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import ConfigError, DataError
-from backend.text.contexts import student_messages, teacher_messages
+from backend.text.contexts import (
+    Lesson,
+    has_lesson,
+    student_messages,
+    teacher_messages,
+)
 
 SYSTEM = Message(role="system", content="Be kind.")
 
@@ -108,3 +113,55 @@ def test_an_unknown_context_is_refused_with_the_nearest() -> None:
 def test_a_prompt_without_a_user_turn_is_refused() -> None:
     with pytest.raises(DataError, match="the prompt has no user turn"):
         teach("paper", demonstration(SYSTEM))
+
+
+def taught(context: str, row: Demonstration, lesson: Lesson, **teacher: int) -> list[Message]:
+    return list(teacher_messages(TeacherConfig(context=context, **teacher), row, lesson))
+
+
+def test_several_shows_other_rows_before_the_own_one() -> None:
+    """After the system message; never the row itself as another one."""
+    row = demonstration(SYSTEM, user("Turn it on"))
+    others = tuple(
+        Demonstration(id=name, row=2, messages=(SYSTEM, user(f"{name}?")), demonstration=name)
+        for name in ("a", "b", "c")
+    )
+    own = [user("Turn it on"), assistant("light.on()"), user("Turn it on")]
+    lesson = Lesson(others=(row, *others))
+    assert taught("several", row, lesson) == [
+        SYSTEM, user("a?"), assistant("a"), user("b?"), assistant("b"), *own,
+    ]  # fmt: skip
+    assert taught("several", row, lesson, examples=1) == [SYSTEM, user("a?"), assistant("a"), *own]
+    assert taught("several", row, Lesson()) == teach("earlier-turn", row)
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"), [("why: on", "why: on"), (("a", "b"), "a\nb"), (None, "light.on()")]
+)
+def test_a_reference_solution_is_the_reference_or_the_demonstration(
+    reference: str | tuple[str, ...] | None, shown: str
+) -> None:
+    row = demonstration(user("Turn it on")).model_copy(update={"reference": reference})
+    (seen,) = teach("reference-solution", row)
+    assert seen.content.startswith(
+        f"Turn it on\n\nHere is a reference solution to this problem:\n{shown}\n\n\nAfter"
+    )
+    exchange = [user("Turn it on"), assistant(shown)]
+    assert teach("reference-earlier-turn", row) == [*exchange, *exchange, user("Turn it on")]
+
+
+def test_lessons_of_a_group_are_shown_where_there_are_any() -> None:
+    row = demonstration(SYSTEM, user("Turn it on"))
+    both, feedback = Lesson(sibling="on!", feedback="no"), Lesson(feedback="no")
+    told = "Turn it on\n{}\n\nCorrectly solve the original question."
+    sibling = told.format("Correct solution:\n\non!")
+    failed = told.format("The following is feedback from your unsuccessful earlier attempt:\n\nno")
+    assert taught("successful-sibling", row, both) == [SYSTEM, user(sibling)]
+    assert taught("sibling-or-feedback", row, both) == [SYSTEM, user(sibling)]
+    assert taught("sibling-or-feedback", row, feedback) == [SYSTEM, user(failed)]
+    assert taught("feedback", row, both) == [SYSTEM, user(failed)]
+    for context, lesson in (("successful-sibling", feedback), ("feedback", Lesson(sibling="x"))):
+        assert taught(context, row, lesson) == list(row.messages)
+        assert not has_lesson(TeacherConfig(context=context), row, lesson)
+    assert has_lesson(TeacherConfig(context="prompt-only"), row, Lesson())
+    assert teach("prompt-only", row) == list(row.messages)

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from backend.config import AdapterConfig
 from backend.models.language_model import LanguageModel
@@ -152,6 +157,8 @@ SAMPLINGS = [
     Sampling(1, temperature=1.0, top_p=1e-6),
     Sampling(1, temperature=1.0, top_k=1),
     Sampling(1, temperature=1.0, top_k=100),
+    Sampling(1, temperature=1.0, min_p=0.2),
+    Sampling(1, temperature=1.3, top_k=8, top_p=0.9, min_p=0.1),
 ]
 
 
@@ -164,6 +171,8 @@ def test_samples_follow_the_truncated_softmax(sampling: Sampling) -> None:
         scores = TopKLogitsWarper(sampling.top_k)(None, scores)
     if sampling.top_p < 1:
         scores = TopPLogitsWarper(sampling.top_p)(None, scores)
+    if sampling.min_p:
+        scores = MinPLogitsWarper(sampling.min_p)(None, scores)
     assert_drawn_from(frequencies(logits, sampling), scores[0].softmax(-1))
 
 

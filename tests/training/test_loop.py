@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from backend.config import RunConfig
 from backend.data.demonstration import Demonstration, Message
-from backend.errors import DataError, Fault, StopRequested
+from backend.errors import DataError, StopRequested, UserError
 from backend.training.checkpoints import newest_checkpoint
 from backend.training.loop import batch_of_step, train
 from backend.training.row_checks import Rows
@@ -258,12 +259,20 @@ def test_evaluations_checkpoints_and_progress_come_when_they_are_due(
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tiny_folder: Path, tmp_path: Path) -> None:
-    lab = Lab(tiny_folder, tmp_path, tiny_config("sft"))
+    """With what the step read beside the checkpoints, and without a step of the optimizer."""
+    lab = Lab(tiny_folder, tmp_path / "checkpoints", tiny_config("sft"))
     for parameter in lab.trainer.model.adapter_parameters().values():
         parameter.data.fill_(torch.inf)
-    with pytest.raises(Fault, match="the loss of step 1 is nan"):
+    with pytest.raises(UserError, match="the loss of step 1 is nan") as caught:
         lab.train(demonstrations(10), [])
+    assert caught.value.code == "not_finite"
     assert lab.recorder.checkpoints == {}
+    (saved,) = tmp_path.glob("not-finite-*.json")
+    inputs = json.loads(saved.read_text("utf-8"))
+    assert len(inputs["rows"]) == 4
+    assert all(row["completion"] and row["student_prompt"] for row in inputs["rows"])
+    assert not lab.trainer.optimizer.state
+    assert lab.recorder.events[-1].kind == "not_finite"
 
 
 def kinds_of_events(lab: Lab) -> list[str]:

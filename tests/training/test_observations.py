@@ -24,14 +24,14 @@ from tests.training.tiny_runs import (
 
 
 def test_every_step_logs_what_can_go_wrong(tiny_folder: Path, tmp_path: Path) -> None:
-    """Checklist 26: KL to base, entropy, length, clipped fraction and artefact phrases."""
+    """Checklist 26: KL to base, entropy, length, distinct-n, clipped fraction, artefacts."""
     config = tiny_config(steps=4, traces__every=2, traces__watched=2)
     recorder = ListRecorder()
     rows = Rows(demonstrations(8), demonstrations(2, first=100))
     train(tiny_trainer(tiny_folder, config), rows, recorder, tmp_path, lambda done: None)
     every_step = {"loss", "grad_norm", "learning_rate", "entropy", "completion_tokens",
                   "counted_fraction", "clipped_fraction", "student_share", "artefact_rate",
-                  "step_s"}  # fmt: skip
+                  "distinct_2", "step_s"}  # fmt: skip
     for step, values in recorder.values.items():
         assert values.keys() == every_step | ({"kl_to_base"} if step % 2 == 0 else set())
     assert recorder.values[4]["kl_to_base"] > 0

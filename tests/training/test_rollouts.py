@@ -195,4 +195,4 @@ def test_a_rows_longest_completion_is_its_demonstration_or_what_is_generated(
     config = tiny_config(rollout__source=source, rollout__max_new_tokens=5)
     row = demonstration(1, answer=" the" * words)
     model = tiny_trainer(tiny_folder, config).model
-    assert longest_completion(model, config.rollout, row) == longest
+    assert longest_completion(model, config, row) == longest

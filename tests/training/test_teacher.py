@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from backend.config import TeacherConfig
+from backend.errors import Fault
 from backend.training.checkpoints import save_checkpoint
+from backend.training.loop import make_trainer
 from backend.training.step import training_step
 from backend.training.teacher import Teacher
 from tests.tiny_model import load_tiny
@@ -155,3 +157,28 @@ def test_a_stored_average_comes_back_bit_for_bit(tiny_folder: Path) -> None:
     assert_equal_tensors(first.teacher.average, second.teacher.average)
     first.teacher.follow()
     assert not torch.equal(*(next(iter(t.teacher.average.values())) for t in (first, second)))
+
+
+def test_the_average_may_follow_every_few_steps(tiny_folder: Path) -> None:
+    trainer = tiny_trainer(tiny_folder, tiny_config(teacher__rate=1.0, teacher__every=3))
+    start = {name: tensor.clone() for name, tensor in trainer.teacher.average.items()}
+    for step in range(3):
+        training_step(trainer, demonstrations(4), step)
+        expected = adapter_of(trainer.model) if step == 2 else start
+        assert_equal_tensors(trainer.teacher.average, expected)
+
+
+def test_another_runs_weights_teach_and_never_move(tiny_folder: Path, tmp_path: Path) -> None:
+    """Checklist 22, for a teacher that is another run's checkpoint."""
+    other = tiny_trainer(tiny_folder, tiny_config("sft"))
+    disturb_adapter(other.model)
+    folder = save_checkpoint(other, 6, tmp_path).folder
+    config = tiny_config(teacher__weights="run", teacher__run="abc")
+    trainer = make_trainer(load_tiny(tiny_folder), config, None, teach_from=folder)
+    assert torch.equal(logits_of(trainer.model), logits_of(load_tiny(tiny_folder)))
+    training_step(trainer, demonstrations(4), 0)
+    assert_equal_tensors(trainer.teacher.average, adapter_of(other.model))
+    with trainer.teacher.in_place():
+        assert torch.equal(logits_of(trainer.model), logits_of(other.model))
+    with pytest.raises(Fault, match="teacher's run was not found"):
+        tiny_trainer(tiny_folder, config)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.config import TeacherConfig
-from backend.text.contexts import CONTEXTS, student_messages, teacher_messages
+from backend.text.contexts import DEMONSTRATION_FORMS, student_messages, teacher_messages
 from backend.text.tokenizer import TextTokenizer
 from backend.training.contexts import fits, read_prompts
 from tests.tiny_model import CONTEXT_LENGTH
@@ -21,7 +21,7 @@ def tokenizer(tiny_folder: Path) -> TextTokenizer:
     return TextTokenizer(tiny_folder)
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", [*DEMONSTRATION_FORMS, "reference-solution"])
 def test_both_roles_read_whole_prompts(context: str, tokenizer: TextTokenizer) -> None:
     """Checklist 19: nothing is cut, however long it is."""
     rows = [*demonstrations(2), demonstration(3, prompt="the light " * 2000)]

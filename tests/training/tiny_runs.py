@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def gradients_of_step(
     """What a step would do: its report and the adapter's gradients; the student stays as it is."""
     keeper = GradientKeeper(trainer.model.adapter_parameters())
     schedule = torch.optim.lr_scheduler.ConstantLR(keeper, factor=1.0)
-    watched = Trainer(trainer.config, trainer.model, trainer.teacher, keeper, schedule)
+    watched = replace(trainer, optimizer=keeper, scheduler=schedule)
     with _frozen(trainer):
         report = training_step(watched, rows, step)
     return report, keeper.gradients

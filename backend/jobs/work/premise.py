@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from backend.config import PremiseConfig, TeacherConfig
 from backend.documents import validate
@@ -11,7 +12,10 @@ from backend.evaluation.premise import check_premise
 from backend.jobs.tasks import demonstrations, find_task
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.models import prepare_model
-from backend.text.contexts import CONTEXTS
+from backend.text.contexts import DEMONSTRATION_FORMS
+
+# As many as the form that shows several demonstrations shows besides the row's own.
+_OTHERS: Final = TeacherConfig().examples
 
 
 def premise(job: JobContext) -> None:
@@ -20,8 +24,7 @@ def premise(job: JobContext) -> None:
     stored = find_task(job.database, config.task)
     model = prepare_model(job, config.model, steps=1)
     rows = demonstrations(job.database, stored.version.id, "held_out")[: config.limit or None]
-    auto = [name for name in CONTEXTS if name != "template"]
-    contexts = auto if config.context == "auto" else [config.context]
+    contexts = list(DEMONSTRATION_FORMS) if config.context == "auto" else [config.context]
     readers = len(contexts) + 1
     began_s = time.monotonic()
 
@@ -41,8 +44,9 @@ def premise(job: JobContext) -> None:
         contexts,
         config.max_new_tokens,
         job.settings,
+        demonstrations(job.database, stored.version.id, "training")[:_OTHERS],
         next_reader,
     )
     job.recorder.result({"premise": found.as_document()})
-    job.recorder.event("premise", found.best.sentence)
+    job.recorder.event("premise", found.sentence)
     job.recorder.progress(readers, readers, 0.0, "done")

@@ -12,14 +12,13 @@ from backend.config import RunConfig
 from backend.documents import validate
 from backend.errors import NotFound, StopRequested
 from backend.jobs.replays import ReplayConfig
-from backend.jobs.tasks import demonstrations
-from backend.jobs.work.context import JobContext, checkpoint_folder
+from backend.jobs.tasks import find_task
+from backend.jobs.work.context import JobContext, checkpoint_folder, run_folder
 from backend.jobs.work.models import prepare_model
-from backend.jobs.work.train import start_folder
-from backend.training.loop import make_trainer
+from backend.jobs.work.train import rows_of, trainer_of
 from backend.training.loop import train as train_loop
 from backend.training.recorder import Evaluation, Recorder, Trace
-from backend.training.row_checks import Rows
+from backend.training.sampled_set import NAME
 from storage.artifacts import Artifacts
 from storage.metrics import Metrics
 from storage.models import Run
@@ -36,16 +35,14 @@ def replay(job: JobContext) -> None:
     if run is None or run.task_version_id is None:
         raise NotFound(f"run {config.run} is gone", where="run", remedy="see: sdlab runs")
     settings = _without_extras(validate(RunConfig, run.config, f"run {run.id}"))
-    rows = Rows(
-        demonstrations(job.database, run.task_version_id, "training"),
-        demonstrations(job.database, run.task_version_id, "held_out"),
-    )
+    rows = rows_of(job, settings, run.task_version_id)
+    scorer = find_task(job.database, settings.task).version.scorer
     scratch = job.folder / "checkpoints"
     listener = _Listener(job.recorder, config.step)
     model = prepare_model(job, settings.model, steps=config.step)
     try:
         _take_checkpoint(job, run, config.step, scratch)
-        trainer = make_trainer(model, settings, start_folder(job, settings))
+        trainer = trainer_of(job, settings, model, scorer)
         train_loop(trainer, rows, listener, scratch, evaluate=lambda _done: None)
     except _Reached:
         pass
@@ -67,7 +64,11 @@ def _without_extras(config: RunConfig) -> RunConfig:
 
 
 def _take_checkpoint(job: JobContext, run: Run, step: int, scratch: Path) -> None:
-    """Copies the run's last checkpoint before ``step`` to where the loop resumes from."""
+    """Copies what the loop resumes from: the last checkpoint before ``step``, sampled answers."""
+    sampled = run_folder(job.settings, run.id) / "checkpoints" / NAME
+    if sampled.is_file():
+        scratch.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sampled, scratch / NAME)
     points = Artifacts(job.database).checkpoints(run.id)
     before = [point for point in points if point.step < step]
     if before:

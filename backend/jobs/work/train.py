@@ -5,22 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.config import RunConfig
+from backend.data.demonstration import Demonstration
 from backend.documents import validate
 from backend.errors import StateError, StopRequested, UserError
 from backend.evaluation.premise import check_premise
+from backend.evaluation.scorers import score
 from backend.evaluation.suite import Suite
 from backend.jobs.closing import EVALUATING
 from backend.jobs.exports import finished_adapter
+from backend.jobs.general import general_prompts
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.jobs.work.models import prepare_model
 from backend.jobs.work.probes import probe_finder, task_probe
+from backend.jobs.work.stop_rules import reason_to_stop
 from backend.models.language_model import LanguageModel
 from backend.models.workload import PREMISE_ROWS
 from backend.training.checkpoints import verify_checkpoint
 from backend.training.loop import make_trainer
 from backend.training.loop import train as train_loop
 from backend.training.row_checks import Rows
+from backend.training.step import Trainer
 from storage.artifacts import Artifacts
 from storage.runs import Runs
 
@@ -30,11 +35,8 @@ def train(job: JobContext) -> None:
     config = validate(RunConfig, job.config, f"run {job.run_id}")
     stored = find_task(job.database, config.task)
     model = prepare_model(job, config.model, steps=config.steps)
-    rows = Rows(
-        demonstrations(job.database, stored.version.id, "training"),
-        demonstrations(job.database, stored.version.id, "held_out"),
-    )
-    trainer = make_trainer(model, config, start_folder(job, config))
+    rows = rows_of(job, config, stored.version.id)
+    trainer = trainer_of(job, config, model, stored.version.scorer)
     measure = _Measure(job, config, model, stored, rows)
     try:
         train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", measure)
@@ -67,6 +69,7 @@ class _Measure:
     ) -> None:
         self._job, self._config, self._model, self._rows = job, config, model, rows
         self._scorer = stored.version.scorer
+        self._has_stopped = False
         self._suite = Suite(
             config.evaluate.probes,
             task_probe(job.database, stored, config.evaluate.max_new_tokens, job.settings),
@@ -74,8 +77,12 @@ class _Measure:
             job.recorder,
         )
 
-    def __call__(self, done: int) -> None:
-        ends = done in (0, self._config.steps)
+    def __call__(self, done: int) -> str | None:
+        """Scores as the model stands; a rule's reason to stop, where a point of the curve has one.
+
+        After that it is asked once more, for the scores of the end.
+        """
+        ends = done in (0, self._config.steps) or self._has_stopped
         self._progress(done, EVALUATING)
         if done == 0 and self._config.evaluate.premise and self._config.teacher.weights != "none":
             self._premise()
@@ -85,6 +92,11 @@ class _Measure:
         else:
             self._suite.look(self._model, done, self._config.evaluate)
         self._job.recorder.flush()
+        if ends:
+            return None
+        reason = reason_to_stop(self._job.database, self._job.run_id, self._config)
+        self._has_stopped = reason is not None
+        return reason
 
     def _premise(self) -> None:
         config = self._config
@@ -96,6 +108,7 @@ class _Measure:
             [config.teacher.context],
             config.evaluate.max_new_tokens,
             self._job.settings,
+            self._rows.training[: config.teacher.examples],
             lambda _done, _reader: self._progress(0, EVALUATING),
         )
         self._job.recorder.result({"premise": found.as_document()})
@@ -105,19 +118,45 @@ class _Measure:
     def _progress(self, done: int, phase: str) -> None:
         if self._job.recorder.stop_requested() and done == 0:
             raise StopRequested("stopped before the first step")
-        self._job.recorder.progress(done, self._config.steps, None, phase)
+        total = done if self._has_stopped else self._config.steps
+        self._job.recorder.progress(done, total, None, phase)
 
 
-def start_folder(job: JobContext, config: RunConfig) -> Path | None:
-    """The folder of the adapter to go on from."""
-    if config.start_from is None:
+def rows_of(job: JobContext, config: RunConfig, version_id: str) -> Rows:
+    """What the run trains on: the task's rows or general prompts; held out are the task's."""
+    is_general = config.rollout.prompts == "general"
+    return Rows(
+        general_prompts() if is_general else demonstrations(job.database, version_id, "training"),
+        demonstrations(job.database, version_id, "held_out"),
+    )
+
+
+def trainer_of(job: JobContext, config: RunConfig, model: LanguageModel, scorer: str) -> Trainer:
+    """The run's trainer at step 0, with the adapters of other runs that it needs."""
+
+    def judge(answer: str, row: Demonstration) -> tuple[float, str]:
+        judged = score(scorer, answer, row)
+        return judged.value, judged.reason
+
+    return make_trainer(
+        model,
+        config,
+        _folder_of(job, config.start_from, "start_from"),
+        teach_from=_folder_of(job, config.teacher.run, "teacher.run"),
+        judge=judge,
+    )
+
+
+def _folder_of(job: JobContext, run_id: str | None, where: str) -> Path | None:
+    """The folder of the last checkpoint of another run."""
+    if run_id is None:
         return None
-    run = Runs(job.database).get(config.start_from)
-    checkpoint = Artifacts(job.database).checkpoint(config.start_from) if run else None
+    run = Runs(job.database).get(run_id)
+    checkpoint = Artifacts(job.database).checkpoint(run_id) if run else None
     if checkpoint is None:
         raise StateError(
-            f"run {config.start_from} has no checkpoint to start from",
-            where="start_from",
+            f"run {run_id} has no checkpoint to take",
+            where=where,
             remedy="name a run that has trained at least to its first checkpoint",
         )
     folder = checkpoint_folder(job.settings, checkpoint)
