@@ -19,9 +19,9 @@ from app.pages import build_pages
 from app.routes import STATIC, own_routes
 from app.theme import THEME
 from app.uploads import UPLOADS, Limits, remove_old_uploads
-from backend.config import Settings
 from backend.errors import StateError, UserError
 from backend.lab import Lab
+from backend.settings import Settings
 from backend.users import Users
 
 log = logging.getLogger("sdlab.server")

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope
 
 from app.access.doors import client_address
-from backend.config import Settings
+from backend.settings import Settings
 
 UPLOADS: Final = "browser-uploads"
 FILES: Final = "/gradio_api/file"

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.config import Settings
 from backend.errors import StateError, UserError
 from backend.jobs.launchers import LAUNCHERS, Launcher
 from backend.lab import Lab
+from backend.settings import Settings
 from storage.database import migrate, open_database, schema_state
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backend.config import RunConfig, Settings
+from backend.config import RunConfig
 from backend.data.load import Progress, Watch, unwatched
 from backend.data.split import Together
 from backend.jobs import backups, queue
@@ -43,6 +43,7 @@ from backend.jobs.task_verbs import TaskVerbs
 from backend.jobs.trace_documents import trace_documents
 from backend.jobs.trying import try_scorer
 from backend.jobs.waiting import Told, tell_nobody, wait_for
+from backend.settings import Settings
 from backend.views import Views
 from storage.database import Database
 from storage.models import Run, new_id

@@ -11,13 +11,14 @@ from typing import Any, Final
 import numpy as np
 
 from backend.bootstrap import build_lab
-from backend.config import DEFAULT_MODEL, Settings
+from backend.config import DEFAULT_MODEL
 from backend.data.demonstration import Demonstration
 from backend.demo_plans import FULL, TASK
 from backend.evaluation.intervals import interval
 from backend.jobs.tasks import demonstrations, find_task
 from backend.lab import Lab
 from backend.models.materialise import local_folder
+from backend.settings import Settings
 from backend.text.tokenizer import TextTokenizer
 from storage.evaluations import put_evaluation
 from storage.metrics import put_metrics

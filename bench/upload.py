@@ -87,8 +87,8 @@ def in_own_process(place: Path, name: str, rows: int, characters: int) -> Measur
 def measure(place: Path, name: str, rows: int, characters: int) -> Measured:
     """Writes a file, adds it to a lab of its own, and removes both parts of it from memory."""
     from backend.bootstrap import build_lab
-    from backend.config import Settings
     from backend.lab import Lab, Progress
+    from backend.settings import Settings
 
     folder = place / name.replace(" ", "-")
     folder.mkdir()

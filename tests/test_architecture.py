@@ -28,6 +28,7 @@ BACKEND_ORDER = (
     "atomic",
     "errors",
     "documents",
+    "settings",
     "config",
     "users",
     "demo_plans",
@@ -69,6 +70,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "backend.bootstrap",  # Makes the Lab that every command and page then calls.
         "backend.lab",
         "backend.config",
+        "backend.settings",
         "backend.users",
         "backend.documents",
         "backend.demo_plans",

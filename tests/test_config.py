@@ -13,12 +13,12 @@ from backend.config import (
     RolloutConfig,
     RunConfig,
     Schedule,
-    Settings,
     value_at,
 )
 from backend.documents import parse_yaml, validate
 from backend.errors import ConfigError
 from backend.methods import flat, resolve, set_dotted
+from backend.settings import Settings
 
 
 @pytest.mark.parametrize(

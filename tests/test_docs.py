@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from app.cli import sdlab
-from backend.config import RunConfig, Settings
+from backend.config import RunConfig
 from backend.methods import resolve
+from backend.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

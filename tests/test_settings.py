@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.config import Settings, validate_settings
 from backend.errors import ConfigError
+from backend.settings import Settings, validate_settings
 
 
 def test_a_tilde_is_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from starlette.types import Scope
 from app.access.doors import FREE_MISSES, LONGEST_WAIT_S, client_address, too_many
 from app.access.sessions import Sessions
 from app.access.throttle import Throttle
-from backend.config import Settings
+from backend.settings import Settings
 from backend.users import Person, Users
 
 LOGIN: Final = "/login"

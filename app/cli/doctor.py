@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from app.cli.output import json_option, show
-from backend.config import validate_settings
 from backend.lab import examine
+from backend.settings import validate_settings
 
 
 @click.command()

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from app.cli.output import json_option, open_lab, show, table
-from backend.config import validate_settings
 from backend.lab import restore_lab
+from backend.settings import validate_settings
 
 yes_option = click.option("--yes", is_flag=True, help="Do it; without, it is only shown.")
 

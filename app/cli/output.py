@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import click
 
 from backend.bootstrap import build_lab
-from backend.config import Settings, validate_settings
 from backend.errors import Fault, SdlabError, disk_full, is_disk_full
 from backend.lab import Lab
+from backend.settings import Settings, validate_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import click
 
 from app.cli.output import json_option, show, table, tell
-from backend.config import validate_settings
+from backend.settings import validate_settings
 from backend.users import Person, Role, Users
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import torch
 
-from backend.config import Settings, TeacherConfig
+from backend.config import TeacherConfig
 from backend.data.demonstration import Demonstration
 from backend.errors import UserError
 from backend.evaluation.intervals import Difference, interval, paired
@@ -17,6 +17,7 @@ from backend.evaluation.premise_finding import ContextCheck, Premise, Role, judg
 from backend.evaluation.probes import BATCH_ROWS, answer
 from backend.evaluation.scorers import Opened, ScorerFailed, choose, strip_thinking
 from backend.models.language_model import LanguageModel
+from backend.settings import Settings
 from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.training.divergence import token_kls, token_logprobs
 from backend.training.packing import completion_hidden, pack

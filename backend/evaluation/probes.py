@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol, TypeVar
 
 import torch
 
-from backend.config import Settings
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import UserError
 from backend.evaluation.checks import passes
@@ -19,6 +18,7 @@ from backend.evaluation.likelihood import choice_logprobs
 from backend.evaluation.probe_names import KL_METRIC
 from backend.evaluation.scorers import Score, ScorerFailed, choose, strip_thinking
 from backend.models.language_model import LanguageModel
+from backend.settings import Settings
 from backend.text.contexts import student_messages
 from backend.training.divergence import token_kls
 from backend.training.generation import Sampling, generate

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from backend.atomic import file_sha256, new_file
-from backend.config import Settings
 from backend.errors import DataError, StateError
+from backend.settings import Settings
 from storage.database import Database, open_database
 from storage.keeping import Keeping
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from backend.config import RunConfig, Settings
+from backend.config import RunConfig
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import ModelError
 from backend.evaluation.probe_names import expand
@@ -17,6 +17,7 @@ from backend.models.estimate import estimate, in_words, refusal
 from backend.models.hardware import hardware_profile
 from backend.models.on_disk import folder_on_disk
 from backend.models.workload import Lengths, planned_scoring
+from backend.settings import Settings
 from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.text.tokenizer import tokenizer_of
 from storage.database import Database

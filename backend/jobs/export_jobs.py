@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from backend.atomic import file_sha256, new_file, new_folder, size_of
-from backend.config import Settings
 from backend.errors import Fault, StateError, UserError, stored_error
 from backend.export.archive import pack
 from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.documents import Document
 from backend.jobs.estimates import check_memory
 from backend.jobs.queue import find_run
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import Run
 

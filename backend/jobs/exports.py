@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from backend.config import RunConfig, Settings
+from backend.config import RunConfig
 from backend.documents import validate
 from backend.errors import ModelError, NotFound, StateError, UserError
 from backend.export.adapter import AdapterSource, Exported, write_adapter
@@ -21,6 +21,7 @@ from backend.jobs.export_jobs import JOB_FORMATS
 from backend.jobs.work.context import checkpoint_folder, run_folder
 from backend.methods import PRESETS, differences
 from backend.models.on_disk import folder_on_disk
+from backend.settings import Settings
 from storage.artifacts import Artifacts
 from storage.database import Database
 from storage.evaluations import Evaluations

@@ -22,12 +22,13 @@ from typing import Final
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.config import DEFAULT_MODEL, Settings
+from backend.config import DEFAULT_MODEL
 from backend.errors import ModelError
 from backend.jobs.identity import is_alive
 from backend.models.hardware import memory_mib
 from backend.models.on_disk import folder_on_disk
 from backend.models.sources import bundled_gguf
+from backend.settings import Settings
 from storage.claims import Process
 from storage.database import Database, SchemaState, open_database, schema_state
 from storage.models import SupervisorLock

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from backend.atomic import size_of
-from backend.config import Settings
 from backend.errors import StateError
 from backend.jobs import backups
 from backend.jobs.queue import find_run
 from backend.jobs.work.context import run_folder
+from backend.settings import Settings
 from storage.artifacts import Artifacts
 from storage.database import Database
 from storage.keeping import Keeping

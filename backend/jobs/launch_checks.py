@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from backend.atomic import file_sha256
-from backend.config import EvaluateConfig, EvaluationConfig, RunConfig, Settings, TeacherConfig
+from backend.config import EvaluateConfig, EvaluationConfig, RunConfig, TeacherConfig
 from backend.documents import validate
 from backend.errors import ConfigError, NotFound, StateError
 from backend.evaluation.probe_names import expand
@@ -19,6 +19,7 @@ from backend.jobs.work.context import checkpoint_folder
 from backend.method_checks import FROM_GROUP
 from backend.methods import flat
 from backend.models.sources import find_source
+from backend.settings import Settings
 from backend.text.contexts import find_context
 from storage.artifacts import Artifacts
 from storage.database import Database

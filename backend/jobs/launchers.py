@@ -9,10 +9,10 @@ import sys
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from backend.config import Settings
 from backend.jobs.slots import device_environment
 from backend.jobs.work.context import run_folder
 from backend.models.hardware import visible_gpus
+from backend.settings import Settings
 from storage.models import Run
 
 LOG_NAME: Final = "worker.log"

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backend.config import (
-    EvaluationConfig,
-    PremiseConfig,
-    RunConfig,
-    Settings,
-)
+from backend.config import EvaluationConfig, PremiseConfig, RunConfig
 from backend.documents import validate
 from backend.errors import NotFound
 from backend.jobs.estimates import check_memory
@@ -24,6 +19,7 @@ from backend.jobs.launch_checks import (
 from backend.jobs.queue import find_run
 from backend.jobs.tasks import find_task, pinned_name
 from backend.methods import matched_baseline, method_of, resolve
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import Run
 from storage.runs import Runs

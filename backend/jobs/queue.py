@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backend.config import Settings
 from backend.errors import ConfigError, NotFound, StateError
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import ACTIVE, FINAL, Run
 from storage.runs import Runs

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from backend.atomic import write_text
-from backend.config import Settings
 from backend.errors import StateError
 from backend.jobs.queue import find_run
 from backend.models.gpu_states import gpu_states
 from backend.models.hardware import memory_mib
+from backend.settings import Settings
 from storage.claims import Claims
 from storage.database import Database
 from storage.models import ACTIVE, Run

@@ -15,13 +15,14 @@ import numpy as np
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from backend.config import Settings, TracesConfig
+from backend.config import TracesConfig
 from backend.errors import Replaced
 from backend.evaluation.probe_names import task_probe
 from backend.jobs.checkpoint_keeping import superfluous
 from backend.jobs.closing import PHASE, first_scores
 from backend.jobs.patience import patiently
 from backend.jobs.verdicts import failure_details, keep_verdicts
+from backend.settings import Settings
 from backend.training.recorder import Evaluation, Item, TokenTrace, Trace
 from storage import models
 from storage.artifacts import let_checkpoints_go, put_artifact, put_checkpoint

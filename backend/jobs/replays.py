@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from backend.config import Frozen, Settings
+from backend.config import Frozen
 from backend.documents import validate
 from backend.errors import StateError
 from backend.jobs.estimates import check_memory
 from backend.jobs.queue import find_run
+from backend.settings import Settings
 from storage.database import Database
 from storage.metrics import Metrics
 from storage.models import Run

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backend.config import RunConfig, Settings
+from backend.config import RunConfig
 from backend.documents import validate
 from backend.errors import ConfigError
 from backend.evaluation.probe_names import expand, task_probe
 from backend.jobs.launches import configure_run
 from backend.jobs.tasks import find_task, pinned_name
 from backend.methods import overlaid
+from backend.settings import Settings
 from storage.database import Database
 
 WHERE: Final = "sequence"

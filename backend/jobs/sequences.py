@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from backend.config import Settings
 from backend.errors import ConfigError, NotFound
 from backend.evaluation.forgetting import summarise
 from backend.evaluation.probe_names import task_probe
@@ -20,6 +19,7 @@ from backend.jobs.launches import training_run
 from backend.jobs.queue import resume
 from backend.jobs.sequence_plans import Arm, plan_arms
 from backend.models.estimate import duration
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import FINAL, Run, TaskSequence, new_id
 from storage.runs import Runs

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from backend.config import Settings
 from backend.errors import ConfigError
 from backend.models.hardware import visible_gpus
+from backend.settings import Settings
 
 CPU: Final = "cpu"
 GPU: Final = "gpu"

@@ -13,7 +13,6 @@ from typing import Final, Self
 import psutil
 from sqlalchemy.exc import OperationalError
 
-from backend.config import Settings
 from backend.errors import Replaced, StateError
 from backend.jobs.holders import lives
 from backend.jobs.identity import process_of, send, this_process
@@ -29,6 +28,7 @@ from backend.jobs.watches import (
     process_of_row,
 )
 from backend.jobs.work.context import run_folder
+from backend.settings import Settings
 from storage.claims import Claim, Claims
 from storage.database import Database, may_hold_up, may_pass
 from storage.models import ACTIVE, Run, SupervisorLock

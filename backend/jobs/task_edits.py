@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from backend.config import Settings
 from backend.data.demonstration import Demonstration
 from backend.data.editing import Changes, edit_rows
 from backend.data.fields import HELD_OUT, TRAINING, Side
@@ -18,6 +17,7 @@ from backend.data.writing import as_row
 from backend.documents import validate
 from backend.errors import DataError
 from backend.jobs.tasks import Added, NewTask, StoredTask, add_task, check_names, find_task
+from backend.settings import Settings
 from storage.database import Database
 from storage.tasks import NewVersion, Part, Tasks
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backend.atomic import file_sha256, folder_sha256, new_file
-from backend.config import Settings
+from backend.settings import Settings
 from storage.models import Artifact
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.config import Settings
 from backend.data.load import Loading, Watch, unwatched
 from backend.data.mapping import parse_overrides
 from backend.data.split import Together, parse_held_out
@@ -21,6 +20,7 @@ from backend.jobs.tasks import (
     find_task,
     write_faulty_rows,
 )
+from backend.settings import Settings
 from storage.database import Database
 from storage.tasks import Tasks
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from backend.atomic import new_file
 from backend.bundled import TASKS, material_path
-from backend.config import Settings
 from backend.data.demonstration import Demonstration
 from backend.data.hub import fetched
 from backend.data.load import Loaded, Loading, Progress, Watch, load_demonstrations
@@ -22,6 +21,7 @@ from backend.data.writing import to_jsonl, write_csv
 from backend.errors import DataError, NotFound, StateError
 from backend.evaluation.scorers import choose
 from backend.jobs.task_files import kept_uploads
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import Artifact, Task, TaskVersion
 from storage.tasks import NewVersion, Part, Tasks

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backend.config import Settings
 from backend.errors import NotFound
 from backend.jobs.documents import Document
 from backend.models.on_disk import folder_on_disk
+from backend.settings import Settings
 from backend.text.tokenizer import TextTokenizer
 from storage.database import Database
 from storage.models import Run, Trace

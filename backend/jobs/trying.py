@@ -8,12 +8,12 @@ import subprocess
 import sys
 from typing import Any, Final
 
-from backend.config import Settings, validate_settings
 from backend.data.demonstration import Demonstration
 from backend.errors import Fault, NotFound, StateError, UserError
 from backend.evaluation.scorers import Chosen, choose
 from backend.jobs.launchers import worker_environment
 from backend.jobs.tasks import find_task
+from backend.settings import Settings, validate_settings
 from storage.database import Database
 from storage.tasks import Tasks
 

@@ -18,7 +18,6 @@ from typing import Any, Final, Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.atomic import remove_partials
-from backend.config import Settings
 from backend.errors import (
     Fault,
     Replaced,
@@ -32,6 +31,7 @@ from backend.jobs.identity import this_process
 from backend.jobs.patience import patiently
 from backend.jobs.recorder import StoredRecorder
 from backend.jobs.work.context import JobContext, Work, run_folder
+from backend.settings import Settings
 from storage.claims import Claim, Claims
 from storage.database import Database, open_database, schema_state
 from storage.models import Run

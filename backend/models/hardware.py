@@ -18,8 +18,8 @@ from typing import Any, Final
 import psutil
 
 from backend.atomic import write_text
-from backend.config import Settings
 from backend.models import cpu_speed
+from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.config import Settings
 from backend.data.load import Loading, Watch, unwatched
 from backend.data.mapping import parse_overrides
 from backend.data.split import HeldOut, Together
 from backend.jobs.documents import Document
 from backend.jobs.task_edits import task_difference
 from backend.jobs.tasks import NewTask, check_names, preview_file
+from backend.settings import Settings
 from backend.views.curves import loss_lines, metric_curves
 from backend.views.files import StoredFile, artifact_file
 from backend.views.forgetting import (

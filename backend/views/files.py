@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.config import Settings
 from backend.errors import NotFound
+from backend.settings import Settings
 from storage.artifacts import Artifacts
 from storage.database import Database
 

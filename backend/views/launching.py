@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from backend.config import Settings
 from backend.jobs.documents import Document
 from backend.jobs.launch_checks import find_model
 from backend.jobs.tasks import find_task, pinned_name
 from backend.models.sources import BUNDLED
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import FINAL, Run
 from storage.runs import Runs

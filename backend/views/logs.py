@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from backend.config import Settings
 from backend.jobs.launchers import LOG_NAME
 from backend.jobs.work.context import run_folder
+from backend.settings import Settings
 from storage.database import Database
 from storage.runs import Runs
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.config import Settings, TeacherConfig
+from backend.config import TeacherConfig
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import ModelError
 from backend.jobs.documents import Document
+from backend.settings import Settings
 from backend.text.contexts import student_messages, teacher_messages
 from backend.text.prompt_difference import Part, prompt_difference
 from backend.text.tokenizer import TextTokenizer

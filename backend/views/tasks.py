@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from backend.bundled import material_path
-from backend.config import Settings
 from backend.data.hub import fetched
 from backend.data.load import Loaded
 from backend.errors import NotFound
@@ -16,6 +15,7 @@ from backend.evaluation.intervals import wilson
 from backend.evaluation.scorers import SCORERS
 from backend.jobs.documents import Document, version_document
 from backend.jobs.tasks import NewTask, StoredTask, find_task, load_new_task
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import Run, TaskRow, TaskVersion
 from storage.runs import Runs

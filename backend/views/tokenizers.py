@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backend.config import Settings
 from backend.models.on_disk import folder_on_disk
+from backend.settings import Settings
 from backend.text.tokenizer import TextTokenizer, tokenizer_of
 
 

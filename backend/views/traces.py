@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from backend.config import Settings
 from backend.errors import ConfigError, ModelError, NotFound
 from backend.jobs.documents import Document
+from backend.settings import Settings
 from backend.text.prompt_difference import prompt_difference
 from backend.text.tokenizer import TextTokenizer
 from backend.views.tokenizers import tokenizer_on_disk

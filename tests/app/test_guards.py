@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from app.access.doors import OpenDoor, PasswordDoor
 from app.guards import Guard, hostname
 from app.uploads import Limits
-from backend.config import Settings
+from backend.settings import Settings
 
 HERE: Final = "http://127.0.0.1:7860"
 

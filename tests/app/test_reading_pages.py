@@ -12,9 +12,9 @@ import pytest
 from app.pages.forgetting import _chosen, _draw, _find, _values
 from app.pages.traces import _index
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
+from backend.settings import Settings
 from tests.views.stored_runs import add_run, add_scores, add_trace
 
 

@@ -18,7 +18,7 @@ from app.access.sign_in import UsersDoor
 from app.access.throttle import Throttle
 from app.guards import Guard
 from app.uploads import Limits
-from backend.config import Settings
+from backend.settings import Settings
 from backend.users import Cost, Users
 
 WORDS: Final = "plum kettle orbit"

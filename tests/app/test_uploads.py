@@ -21,7 +21,7 @@ from app.uploads import (
     names_an_address,
     remove_old_uploads,
 )
-from backend.config import Settings
+from backend.settings import Settings
 
 UPLOAD = "/gradio_api/upload"
 

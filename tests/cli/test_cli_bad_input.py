@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.errors import DataError
 from backend.lab import Lab
+from backend.settings import Settings
 from tests.cli import contract
 from tests.cli.command import Outcome
 from tests.data.gallery import GALLERY

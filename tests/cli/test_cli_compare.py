@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.lab import Lab
 from backend.methods import resolve
+from backend.settings import Settings
 from storage.claims import Claim, Claims
 from storage.evaluations import put_evaluation
 from storage.models import Evaluation, EvaluationItem, Run

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.cli import main
-from backend.config import Settings
+from backend.settings import Settings
 from storage.database import open_database
 from storage.models import Run
 from storage.runs import Runs

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import DEFAULT_MODEL, PremiseConfig, RunConfig, Settings
+from backend.config import DEFAULT_MODEL, PremiseConfig, RunConfig
 from backend.demo_plans import FULL, QUICK, Plan
 from backend.documents import validate
 from backend.evaluation.probe_names import expand
 from backend.jobs.tasks import demonstrations, find_task
 from backend.lab import Lab
 from backend.methods import method_of
+from backend.settings import Settings
 from backend.training.loop import batch_of_step
 
 PLANS = pytest.mark.parametrize("plan", [FULL, QUICK], ids=["full", "quick"])

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.config import Settings
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import DataError, StateError
 from backend.evaluation.scorers import (
@@ -23,6 +22,7 @@ from backend.evaluation.scorers import (
     score,
     strip_thinking,
 )
+from backend.settings import Settings
 from tests.judge_server import KEY, judge_server
 
 

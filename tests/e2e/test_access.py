@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.access.sign_in import LOGIN
-from backend.config import Settings
+from backend.settings import Settings
 from backend.users import Cost, Role, Users
 from tests.e2e.conftest import LiveServer, Troubles, end_workers
 from tests.e2e.events import events, outcome

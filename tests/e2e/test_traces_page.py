@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from backend.config import Settings
+from backend.settings import Settings
 from backend.views import Views
 from storage.database import Database, open_database
 from tests.e2e.conftest import LiveServer

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend.config import Settings
 from backend.errors import ConfigError
 from backend.evaluation.scorers import Opened, ScorerFailed, choose
 from backend.evaluation.scorers.chat import ChatServer, _is_public
 from backend.evaluation.scorers.judge import GIVES_UP_AFTER, judging_by
+from backend.settings import Settings
 from tests.contracts.test_scorers import row
 from tests.judge_server import KEY, JudgeServer, Reply, judge_server
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.config import Settings
 from backend.errors import ConfigError
 from backend.evaluation.scorers import ScorerFailed, choose
 from backend.evaluation.scorers.code import find_code
 from backend.evaluation.scorers.sandbox import Ended, run_checks
+from backend.settings import Settings
 from tests.contracts.test_scorers import row
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no Landlock elsewhere")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from backend.config import EvaluateConfig, Settings, TeacherConfig
+from backend.config import EvaluateConfig, TeacherConfig
 from backend.errors import UserError
 from backend.evaluation.premise import check_premise
 from backend.evaluation.probes import NothingScored, TaskProbe, evaluate
 from backend.evaluation.suite import Suite
 from backend.models.language_model import LanguageModel
+from backend.settings import Settings
 from tests.judge_server import JudgeServer, Reply, judge_server
 from tests.recording import ListRecorder
 from tests.tiny_model import load_tiny

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from backend.bootstrap import build_lab
-from backend.config import DEFAULT_MODEL, RunConfig, Settings
+from backend.config import DEFAULT_MODEL, RunConfig
 from backend.documents import validate
 from backend.jobs.work.context import run_folder
 from backend.lab import Lab
 from backend.models.compute import choose_compute
 from backend.models.language_model import load_model
 from backend.models.materialise import local_folder
+from backend.settings import Settings
 from backend.training.checkpoints import load_adapter
 from tests.cli import contract
 from tests.integration.plain_peft import plain_logits

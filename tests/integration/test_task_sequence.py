@@ -14,9 +14,9 @@ import yaml
 
 from app.cli import main
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.jobs.work.context import run_folder
 from backend.lab import Lab
+from backend.settings import Settings
 from storage.metrics import Metrics
 from storage.runs import Runs
 from tests.cli import contract

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.jobs.launchers import launch_local
 from backend.jobs.work.context import run_folder
+from backend.settings import Settings
 from storage.metrics import Metrics
 from storage.models import Run
 from tests.integration.conftest import STEPS, Loop

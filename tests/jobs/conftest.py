@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from backend.config import Settings
 from backend.jobs import queue
 from backend.jobs.identity import send
 from backend.jobs.launchers import Launcher, launch_local
 from backend.jobs.supervisor import Supervisor
+from backend.settings import Settings
 from storage.claims import Process
 from storage.database import Database, migrate, open_database
 from storage.models import Run

@@ -20,10 +20,10 @@ from pathlib import Path
 import psutil
 from sqlalchemy import text
 
-from backend.config import Settings
 from backend.jobs import queue
 from backend.jobs.launchers import worker_environment
 from backend.jobs.watches import process_of_row
+from backend.settings import Settings
 from storage.claims import Claims
 from storage.database import Database, migrate, open_database
 from storage.metrics import Metrics

@@ -8,9 +8,9 @@ import signal
 import sys
 from functools import partial
 
-from backend.config import Settings
 from backend.jobs.launchers import launch_local
 from backend.jobs.supervisor import Supervisor
+from backend.settings import Settings
 from storage.database import open_database
 
 

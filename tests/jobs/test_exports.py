@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from backend.atomic import file_sha256, folder_sha256
-from backend.config import Settings
 from backend.errors import ModelError, NotFound, StateError, UserError
 from backend.jobs import queue
 from backend.jobs.exports import check_format, export_adapter, finished_adapter
+from backend.settings import Settings
 from backend.training.checkpoints import SavedCheckpoint
 from storage.artifacts import Artifacts, put_checkpoint
 from storage.database import Database

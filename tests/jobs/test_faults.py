@@ -16,11 +16,11 @@ from sample_work import set_wall_clock
 from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
-from backend.config import Settings
 from backend.jobs import queue
 from backend.jobs.identity import process_of
 from backend.jobs.launchers import worker_environment
 from backend.jobs.supervisor import Supervisor
+from backend.settings import Settings
 from storage import models
 from storage.claims import Claims
 from storage.database import may_hold_up, open_database

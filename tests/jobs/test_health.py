@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from backend.config import Settings
 from backend.jobs.health import (
     Check,
     check_access,
@@ -25,6 +24,7 @@ from backend.jobs.health import (
     check_torch,
 )
 from backend.jobs.identity import this_process
+from backend.settings import Settings
 from storage.database import Database
 from storage.models import SupervisorLock
 from storage.supervisors import Supervisors

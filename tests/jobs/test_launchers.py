@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
-from backend.config import Settings
 from backend.jobs.launchers import LAUNCHERS, worker_environment
+from backend.settings import Settings
 
 MAPPED_BYTES = """
 import ctypes

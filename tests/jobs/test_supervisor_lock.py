@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 HOLD = """
 import os, sys
 from pathlib import Path
-from backend.config import Settings
+from backend.settings import Settings
 from backend.jobs.supervisor import Supervisor
 from storage.database import open_database
 settings = Settings(home=Path(sys.argv[1]))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
+from backend.settings import Settings
 from tests.lab.tiny_tasks import rows, write_rows
 
 _SOURCES = {"sft": "demonstration", "dft": "demonstration", "ssd": "sampled"}

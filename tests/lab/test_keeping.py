@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.errors import DataError, NotFound, StateError
 from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab, restore_lab
+from backend.settings import Settings
 from backend.training.checkpoints import verify_checkpoint
 from storage.claims import Claims
 from storage.metrics import Metrics, put_metrics

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.errors import ConfigError, DataError, NotFound, UserError
 from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
+from backend.settings import Settings
 from storage.artifacts import Artifacts
 from tests.judge_server import KEY, Reply, judge_server
 from tests.lab.tiny_tasks import rows, write_rows

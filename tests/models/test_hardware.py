@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from backend.config import Settings
 from backend.models.hardware import (
     CACHE_NAME,
     UNKNOWN_GPU,
@@ -22,6 +21,7 @@ from backend.models.hardware import (
     torch_uses_gpus,
     usable_cores,
 )
+from backend.settings import Settings
 
 
 @pytest.fixture

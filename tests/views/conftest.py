@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import Settings
 from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
+from backend.settings import Settings
 from tests.lab.tiny_tasks import rows, write_rows
 from tests.tiny_tokenizer import build_tokenizer
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.config import Settings
 from backend.errors import DataError, NotFound
 from backend.lab import Lab
+from backend.settings import Settings
 from tests.lab.tiny_tasks import rows, write_rows
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend.config import Frozen, Settings
+from backend.config import Frozen
 from backend.data.demonstration import Demonstration
 from backend.data.formats.strict_json import JsonError, parse
 from backend.errors import DataError, StateError
 from backend.evaluation.scorers.registry import SCORERS
 from backend.evaluation.scorers.scorer import Score, Scorer, ScorerFailed, strip_thinking
+from backend.settings import Settings
 
 
 @dataclass(frozen=True)

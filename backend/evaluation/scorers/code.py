@@ -6,12 +6,13 @@ from typing import Final
 
 from pydantic import Field
 
-from backend.config import Frozen, Settings
+from backend.config import Frozen
 from backend.data.demonstration import Demonstration
 from backend.errors import ConfigError
 from backend.evaluation.scorers.reading import fenced_blocks
 from backend.evaluation.scorers.sandbox import run_checks
 from backend.evaluation.scorers.scorer import Judging, Score, Scorer, ScorerFailed
+from backend.settings import Settings
 
 _LONGEST: Final = 200_000
 _PYTHON: Final = frozenset({"", "python", "py", "python3"})

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import Field, field_validator
 
-from backend.config import Frozen, Settings
+from backend.config import Frozen
 from backend.data.demonstration import Demonstration
 from backend.errors import ConfigError
 from backend.evaluation.scorers.chat import ChatServer, Unanswered
@@ -20,6 +20,7 @@ from backend.evaluation.scorers.scorer import (
     one_text,
     strip_thinking,
 )
+from backend.settings import Settings
 
 PROMPT: Final = """\
 You judge answers. Compare the answer with the reference: it may be worded otherwise, but has to \

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from backend.config import Frozen, Settings
+from backend.config import Frozen
 from backend.data.demonstration import Demonstration
 from backend.errors import UserError
+from backend.settings import Settings
 
 Target = str | tuple[str, ...]
 _START: Final = "<think>"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.config import Settings
+from backend.settings import Settings
 from backend.training.recorder import Recorder
 from storage.database import Database
 from storage.models import Checkpoint

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from backend.config import Settings
 from backend.evaluation.probes import TaskProbe
 from backend.evaluation.suite import FindTask
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
+from backend.settings import Settings
 from storage.database import Database
 
 
