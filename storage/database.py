@@ -17,6 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
+from storage.columns import as_json
+
 BUSY_TIMEOUT_MS = 30_000
 MIGRATIONS = Path(__file__).parent / "migrations"
 SchemaState = Literal["empty", "current", "older", "newer"]
@@ -72,10 +74,11 @@ def open_database(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return Database(url, create_engine(url, pool_pre_ping=True))
+        return Database(url, create_engine(url, pool_pre_ping=True, json_serializer=as_json))
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError(f"{url}: a lab's SQLite database is a file, not memory")
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_ms / 1000})
+    timeout = {"timeout": busy_timeout_ms / 1000}
+    engine = create_engine(url, connect_args=timeout, json_serializer=as_json)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return Database(url, engine)

@@ -22,6 +22,7 @@ from backend.data.writing import to_jsonl, write_csv
 from backend.errors import DataError, NotFound, StateError
 from backend.evaluation.scorers import SCORERS
 from backend.jobs.task_files import kept_uploads
+from storage.columns import JsonText
 from storage.database import Database
 from storage.models import Artifact, Task, TaskVersion
 from storage.tasks import NewVersion, Part, Tasks
@@ -257,7 +258,7 @@ def _as_version(new: NewTask, loaded: Loaded, uploads: Sequence[Artifact]) -> Ne
     )
 
 
-def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, Mapping[str, Any]]]:
+def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, JsonText]]:
     """The rows of both parts, while the watcher hears how many are stored."""
     total = len(loaded.training) + len(loaded.held_out)
     sides: tuple[tuple[Part, StoredRows], ...] = (
@@ -266,9 +267,9 @@ def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, Mapping[str
     )
     stored = 0
     for part, rows in sides:
-        for document in rows.documents():
+        for text in rows.json_texts():
             if stored % _TOLD_EVERY == 0:
                 watch(Progress("storing", stored, stored / total))
             stored += 1
-            yield part, document
+            yield part, JsonText(text)
     watch(Progress("storing", stored, 1.0))
