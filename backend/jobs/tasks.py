@@ -183,8 +183,11 @@ def preview_file(
     database: Database, settings: Settings, path: Path, name: str, overrides: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a file looks like, see :func:`backend.data.preview.preview`; stores nothing."""
+    own = remembered(database, name)
+    names = [task.name for task in Tasks(database).all() if task.name != name]
+    others = [each for other in names for each in remembered(database, other)]
     with fetched(path, settings.max_upload_mib) as local:
-        return preview(local, overrides, remembered(database, name), settings.max_upload_mib)
+        return preview(local, overrides, own, settings.max_upload_mib, others)
 
 
 def check_free(target: Path) -> None:
