@@ -39,13 +39,13 @@ class Measured:
 
     @property
     def rows_per_s(self) -> float:
-        return self.rows / self.reading_s
+        return self.rows / (self.reading_s + self.storing_s)
 
     def line(self) -> str:
         return (
             f"{self.name}: {self.rows:,} rows, {self.mib:,.0f} MiB; reading and validating "
-            f"{self.reading_s:.1f} s of the processor ({self.rows_per_s:,.0f} rows/s), storing "
-            f"{self.storing_s:.1f} s, {self.clock_s:.1f} s by the clock; "
+            f"{self.reading_s:.1f} s of the processor, storing {self.storing_s:.1f} s "
+            f"({self.rows_per_s:,.0f} rows/s), {self.clock_s:.1f} s by the clock; "
             f"memory grew by {self.growth_mib:,.0f} MiB"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -69,3 +70,12 @@ def upsert(
         index_elements=list(key), set_=changes, where=condition
     )
     return statement
+
+
+class JsonText(str):
+    """A document that is JSON already, and is stored as it stands."""
+
+
+def as_json(value: Any) -> str:
+    """A document as the text that a column of JSON holds."""
+    return value if isinstance(value, JsonText) else json.dumps(value)

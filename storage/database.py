@@ -19,6 +19,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from storage.columns import as_json
+
 BUSY_TIMEOUT_MS = 30_000
 _WRITER_BYTE = 120
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -78,11 +80,12 @@ def open_database(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
     if parsed.get_backend_name() != "sqlite":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return Database(url, create_engine(parsed, pool_pre_ping=True))
+        return Database(url, create_engine(parsed, pool_pre_ping=True, json_serializer=as_json))
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError(f"{url}: a lab's SQLite database is a file, not memory")
     timeout_s = float(str(parsed.query.get("timeout", busy_timeout_ms / 1000)))
-    engine = create_engine(url, connect_args={"timeout": timeout_s})
+    timeout = {"timeout": timeout_s}
+    engine = create_engine(url, connect_args=timeout, json_serializer=as_json)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return Database(url, engine)

@@ -24,6 +24,8 @@ from storage.models import Task, TaskRow, TaskVersion, new_id, now
 STAGING: Final = ".staging"
 _STALE_AFTER: Final = timedelta(days=1)
 _DROPPED_ROWS: Final = 20_000
+# Rows go in past the mapper, which would take half the time.
+ROWS_TABLE: Final[Any] = TaskRow.__table__
 
 Batch = Sequence[Mapping[str, Any]]
 
@@ -46,7 +48,7 @@ def stage(database: Database, scorer: str, batches: Iterable[Batch]) -> tuple[st
             position += len(rows)
             counts.update(row["part"] for row in rows)
             with database.write() as session:
-                session.execute(insert(TaskRow), rows)
+                session.execute(insert(ROWS_TABLE), rows)
     except BaseException:
         drop(database, version_id)
         raise

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from storage.columns import JsonText
 from storage.database import Database, serialize
 from storage.models import Artifact, Task, TaskRow, TaskVersion, new_id
-from storage.staging import STAGING, drop, drop_stale, stage
+from storage.staging import ROWS_TABLE, STAGING, drop, drop_stale, stage
 
 Part = Literal["training", "held_out"]
 _BATCH_ROWS: Final = 2_000
@@ -22,9 +23,10 @@ _BATCH_CHARACTERS: Final = 8 << 20
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What a task version is made of; ``rows`` gives (part, demonstration document) in order.
+    """What a task version is made of; ``rows`` gives (part, demonstration) in order.
 
-    They are taken once, while they are stored: there may be more than fit into memory.
+    A demonstration is a document, or its JSON. They are taken once, while they are stored:
+    there may be more than fit into memory.
     """
 
     content_hash: str
@@ -32,7 +34,7 @@ class NewVersion:
     mapping: Mapping[str, Any]
     report: Mapping[str, Any]
     split: Mapping[str, Any]
-    rows: Iterable[tuple[Part, Mapping[str, Any]]]
+    rows: Iterable[tuple[Part, Mapping[str, Any] | JsonText]]
     upload: Artifact | None = None
     held_out_upload: Artifact | None = None
     origin: Mapping[str, Any] | None = None
@@ -190,7 +192,7 @@ def _add_version(
             {**row, "version_id": version.id, "position": position}
             for position, row in enumerate(rows)
         ]
-        session.execute(insert(TaskRow), documents)
+        session.execute(insert(ROWS_TABLE), documents)
     return version, True
 
 
@@ -215,7 +217,9 @@ def _next_number(session: Session, task: Task) -> int:
     return (session.scalar(numbers) or 0) + 1
 
 
-def _batches(rows: Iterable[tuple[Part, Mapping[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+def _batches(
+    rows: Iterable[tuple[Part, Mapping[str, Any] | JsonText]],
+) -> Iterator[list[dict[str, Any]]]:
     """Rows in lists that are neither long nor large."""
     batch: list[dict[str, Any]] = []
     length = 0

@@ -30,9 +30,11 @@ def preview(
     overrides: Mapping[str, str],
     remembered: Sequence[Remembered],
     max_mib: int,
+    others: Sequence[Remembered] = (),
 ) -> Document:
     """A file as it would be read, with the faults of its first rows; the rest is not looked at.
 
+    What files of ``others`` with the same columns were read by is offered, not taken.
     A mapping without prompt or demonstration is no error here: ``incomplete`` then says what
     loading would. Raises ReportedDataError where the file cannot be read, or a chosen column is
     not there.
@@ -61,6 +63,7 @@ def preview(
         "columns": _columns(found),
         "incomplete": _incomplete(found),
         "as_in": reused,
+        "offered": _offered(found, others),
         "rows": shown[:SHOWN_ROWS],
         "looked_at": len(first),
         "faulty": sum(bool(row["problems"]) for row in shown),
@@ -72,6 +75,16 @@ def _raise_first(entries: Iterable[Entry]) -> None:
     for entry in entries:
         if isinstance(entry, FileError):
             raise entry
+
+
+def _offered(found: Draft, others: Sequence[Remembered]) -> Document | None:
+    """The mapping of another task's file with the same columns, where it is another one."""
+    taken = {target: choice.column for target, choice in found.mapping.columns.items()}
+    for each in others:
+        columns = {target: choice.column for target, choice in each.choices.items()}
+        if each.fits(found.columns) and columns != taken:
+            return {"as_in": each.source, "columns": columns}
+    return None
 
 
 def _incomplete(found: Draft) -> Document | None:

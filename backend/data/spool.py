@@ -65,13 +65,14 @@ class StoredRows(Sequence[Demonstration]):
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
-    def documents(self) -> Iterator[dict[str, Any]]:
-        """The rows as they are stored."""
+    def json_texts(self) -> Iterator[str]:
+        """The rows as they are stored, each as JSON."""
         for place, line in zip(self._places, self._spool.lines(self._places), strict=True):
-            document: dict[str, Any] = json.loads(line)
             if place in self._prefixed:
-                document["id"] = _PREFIX + document["id"]
-            yield document
+                document = json.loads(line)
+                yield json.dumps({**document, "id": _PREFIX + document["id"]})
+            else:
+                yield line.decode()
 
     def _read(self, places: Sequence[int]) -> Iterator[Demonstration]:
         for place, line in zip(places, self._spool.lines(places), strict=True):

@@ -18,6 +18,7 @@ from backend.documents import validate
 from backend.errors import DataError
 from backend.jobs.tasks import Added, NewTask, StoredTask, add_task, check_names, find_task
 from backend.settings import Settings
+from storage.columns import JsonText
 from storage.database import Database
 from storage.tasks import NewVersion, Part, Tasks
 
@@ -59,9 +60,9 @@ def edit_task(
             "added": len(changes.add),
         },
         rows=(
-            (part, row)
+            (part, JsonText(text))
             for part, rows in zip(_PARTS, (edited.training, edited.held_out), strict=True)
-            for row in rows.documents()
+            for text in rows.json_texts()
         ),
     )
     stored_version, is_new = Tasks(database).add_version(stored.task.name, new)

@@ -22,6 +22,7 @@ from backend.errors import DataError, NotFound, StateError
 from backend.evaluation.scorers import choose
 from backend.jobs.task_files import kept_uploads
 from backend.settings import Settings
+from storage.columns import JsonText
 from storage.database import Database
 from storage.models import Artifact, Task, TaskVersion
 from storage.tasks import NewVersion, Part, Tasks
@@ -184,8 +185,11 @@ def preview_file(
     database: Database, settings: Settings, path: Path, name: str, overrides: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a file looks like, see :func:`backend.data.preview.preview`; stores nothing."""
+    own = remembered(database, name)
+    names = [task.name for task in Tasks(database).all() if task.name != name]
+    others = [each for other in names for each in remembered(database, other)]
     with fetched(path, settings.max_upload_mib) as local:
-        return preview(local, overrides, remembered(database, name), settings.max_upload_mib)
+        return preview(local, overrides, own, settings.max_upload_mib, others)
 
 
 def check_free(target: Path) -> None:
@@ -259,7 +263,7 @@ def _as_version(new: NewTask, loaded: Loaded, uploads: Sequence[Artifact]) -> Ne
     )
 
 
-def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, Mapping[str, Any]]]:
+def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, JsonText]]:
     """The rows of both parts, while the watcher hears how many are stored."""
     total = len(loaded.training) + len(loaded.held_out)
     sides: tuple[tuple[Part, StoredRows], ...] = (
@@ -268,9 +272,9 @@ def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, Mapping[str
     )
     stored = 0
     for part, rows in sides:
-        for document in rows.documents():
+        for text in rows.json_texts():
             if stored % _TOLD_EVERY == 0:
                 watch(Progress("storing", stored, stored / total))
             stored += 1
-            yield part, document
+            yield part, JsonText(text)
     watch(Progress("storing", stored, 1.0))

@@ -111,7 +111,8 @@ class Views:
     def preview(self, path: Path, name: str = "", columns: Sequence[str] = ()) -> Document:
         """Format, shape, mapping with reasons and first rows of a file, or of ``hub:owner/name``.
 
-        A mapping that was taken for a file of the same columns is offered again (``as_in``).
+        A mapping that the task's files with the same columns were read by is taken again
+        (``as_in``), that of another task's is ``offered``.
         Raises DataError where it cannot be read.
         """
         overrides = parse_overrides(columns)

@@ -44,7 +44,11 @@ def test_a_mapping_is_kept_and_taken_again(lab: Lab, tmp_path: Path) -> None:
     assert found["as_in"] == "lights@1"
     again = lab.add_task(tmp_path / "b.jsonl", "lights")
     assert again["mapping"]["columns"]["prompt"] == {"column": "q", "reason": "as in lights@1"}
-    assert lab.views.preview(tmp_path / "b.jsonl", "other")["as_in"] == ""
+    other = lab.views.preview(tmp_path / "b.jsonl", "other")
+    assert other["as_in"] == ""
+    chosen = {"prompt": "q", "demonstration": "text"}
+    assert other["offered"] == {"as_in": "lights@2", "columns": chosen}
+    assert found["offered"] is None
 
 
 def test_edits_make_new_versions_that_can_be_compared(lab: Lab, tmp_path: Path) -> None:
