@@ -73,6 +73,8 @@ _FAMILIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "gemma2": _LLAMA_LIKE | {"head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 5.0},
     "cohere": _LLAMA_LIKE | {"logit_scale": 0.5},
     "granite": _LLAMA_LIKE | {"logits_scaling": 4.0},
+    # Experts, which transformers holds as one weight and stores one by one.
+    "mixtral": _LLAMA_LIKE | {"num_local_experts": 4, "num_experts_per_tok": 2},
     "falcon_h1": _LLAMA_LIKE
     | {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "lm_head_multiplier": 0.3},
 }

@@ -83,7 +83,7 @@ def test_a_later_export_takes_the_place(tiny_folder: Path, tmp_path: Path) -> No
     assert not (tmp_path / "merged" / "old.txt").exists()
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mixtral"])
 def test_a_run_of_all_weights_is_taken_home_as_a_model_without_torch(
     family: str, tmp_path: Path
 ) -> None:
