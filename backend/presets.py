@@ -23,6 +23,7 @@ REINVOKE: Final = "SDFT, arXiv 2601.19897, its baseline of SFT with re-invoking"
 TRIALS: Final = "sdlab trials with SmolLM2-135M-Instruct, docs/trials.md"
 FIELD: Final = "common practice for supervised fine-tuning"
 LAB: Final = "sdlab"
+UNTRIED: Final = "sdlab, by analogy with sft and sdft; no trial yet"
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ _REINVOKE: Final = {
     "divergence.kind": Choice("reverse_kl", REINVOKE),
     "token_weights.skip_first": Choice(0, LAB),
     "token_weights.average": Choice("sequence", LAB),
-    "optimizer.learning_rate": Choice(1e-4, LAB),
+    "optimizer.learning_rate": Choice(1e-4, UNTRIED),
 }
 
 # In place of a preset's rate, which is an adapter's, where all weights are trained.
@@ -198,7 +199,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         {
             **_SFT,
             "token_weights.by_probability": Choice(True, DFT_PAPER),
-            "optimizer.learning_rate": Choice(3e-4, TRIALS),
+            "optimizer.learning_rate": Choice(3e-4, UNTRIED),
         },
     ),
     "ssd/small-model": Preset(
@@ -207,7 +208,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             **_SSD,
             "rollout.max_new_tokens": Choice(32, LAB),
             "rollout.min_lines": Choice(1, LAB + ": answers may well be one line"),
-            "optimizer.learning_rate": Choice(1e-4, LAB),
+            "optimizer.learning_rate": Choice(1e-4, UNTRIED),
         },
     ),
     "ssd/paper": Preset(
@@ -216,7 +217,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             **_SSD,
             "rollout.max_new_tokens": Choice(2048, LAB + "; the released pipeline: 65,536"),
             "rollout.min_lines": Choice(2, SSD_PAPER),
-            "optimizer.learning_rate": Choice(1e-4, LAB),
+            "optimizer.learning_rate": Choice(1e-4, UNTRIED),
         },
     ),
     "sdft/small-model": Preset(
@@ -240,7 +241,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         {
             **_SDFT_SMALL,
             "teacher.weights": Choice("base", OPSD_PAPER),
-            "teacher.context": Choice("reference-earlier-turn", TRIALS),
+            "teacher.context": Choice("reference-earlier-turn", UNTRIED),
         },
     ),
     "opsd/paper": Preset(
