@@ -66,7 +66,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def _checked(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The files to unpack. Raises FileError for what no honest archive of data has."""
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    # Not is_dir(), which fails on a name that is empty.
+    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     names = {member.filename for member in members}
     if _SHEET in names:
         raise FileError("binary", "it is a spreadsheet", "save the sheet as CSV UTF-8")
@@ -83,6 +84,8 @@ def _checked(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def _check_member(member: zipfile.ZipInfo) -> None:
     name = member.filename.replace("\\", "/")
     shown = f'"{member.filename[:80]}"'
+    if not name:
+        raise FileError("zip", "the zip archive holds a file without a name", _REPACK)
     if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/") or "\0" in name:
         raise FileError("zip", f"the zip archive names {shown}, a place outside of it", _REPACK)
     if stat.S_ISLNK(member.external_attr >> 16):
