@@ -21,6 +21,7 @@ traces: {every: 1, watched: 1, sampled: 1}
 """
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("freed_slot")
 def test_a_file_becomes_an_adapter(
     server: LiveServer, page: Page, troubles: Troubles, tmp_path: Path, bundled_models: Path
