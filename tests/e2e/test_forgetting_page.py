@@ -67,7 +67,9 @@ def test_a_sequence_is_chosen_and_its_arms_stand_side_by_side(
     server: LiveServer, page: Page, database: Database
 ) -> None:
     arms = {"sft": [(0.1, 0.2), (0.9, 0.2), (0.2, 0.8)], "sdft": [(0.1, 0.2), (0.7, 0.3), None]}
-    sequence = add_sequence(database, ("lamps", "dates"), arms, "<b>two skills</b>")
+    sequence = add_sequence(
+        database, ("lamps", "dates"), arms, "<b>two skills</b>", unfinished="lost"
+    )
     page.goto(f"{server.url}/forgetting")
     page.locator("#forget-sequence-choice").select_option(sequence)
     expect(page.locator("#forget-sequence h2")).to_contain_text("<b>two skills</b>")

@@ -124,16 +124,19 @@ def add_sequence(
     tasks: Sequence[str],
     arms: Mapping[str, Sequence[Sequence[float] | None]],
     name: str = "",
+    *,
+    unfinished: str = "queued",
 ) -> str:
     """A sequence whose arms have these scores before the first stage and after each; its id.
 
-    Of ten items so many are right; None is a stage that is still queued.
+    Of ten items so many are right; None is a stage that is ``unfinished``: in a lab that is
+    served, a queued one would be launched.
     """
     sequence_id, plan = new_id(), []
     for arm, (before, *after) in arms.items():
         stages: list[Run] = []
         for place, scores in enumerate(after):
-            state = "queued" if scores is None else "done"
+            state = unfinished if scores is None else "done"
             run = add_run(database, f"{arm} · {place + 1}", task=tasks[place], method=arm,
                           state=state, group_id=sequence_id)  # fmt: skip
             points = [(0, before if place == 0 else after[place - 1]), (10, scores)]
