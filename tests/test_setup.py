@@ -92,6 +92,9 @@ def test_make_alone_lists_the_commands(make: Setup) -> None:
         "demo",
         "serve",
         "test",
+        "bench",
+        "bench-pages",
+        "soak",
         "check",
         "clean",
     ]
