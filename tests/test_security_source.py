@@ -57,7 +57,7 @@ def test_a_module_neither_unpickles_nor_runs_strings_nor_trusts_a_models_code(pa
 def test_nothing_asks_an_address_by_itself() -> None:
     """Models come through huggingface_hub, by ids that are checked; pages of the lab ask nobody.
 
-    The judge's address is the administrator's, from the environment, and checked before it is asked.
+    The judge's address is the administrator's, from the environment; it is checked first.
     """
     asking = {str(path.relative_to(ROOT)) for path in SOURCES if imported(path) & ASKING}
     assert asking == {"backend/evaluation/scorers/chat.py"}
