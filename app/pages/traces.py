@@ -14,10 +14,13 @@ from backend.lab import Lab
 
 _REMEMBERED: Final = 16
 _STEP_DIGITS: Final = 9
+_LONGEST: Final = 200
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
-    """The page; ``run``, ``step``, ``trace``, ``sort``, ``show`` and ``color`` make its address."""
+    """The page; ``task``, ``run``, ``step``, ``trace``, ``sort``, ``show``, ``find`` and ``color``
+    make its address.
+    """
     header = head("traces")
     index = view("traces", "trace-index")
     tokens = view("tokens", "trace-tokens")
@@ -43,8 +46,12 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
 
 def _index(lab: Lab, query: Query) -> dict[str, Any]:
     runs = lab.views.traced_runs()
+    tasks = sorted({run["task"] for run in runs})
+    task = query.get("task", "")
+    runs = [run for run in runs if task in ("", run["task"])]
+    choice = {"runs": runs, "tasks": tasks, "task": task}
     if not query.get("run"):
-        return {"runs": runs}
+        return choice
     try:
         listed = lab.views.trace_index(
             query["run"],
@@ -52,11 +59,14 @@ def _index(lab: Lab, query: Query) -> dict[str, Any]:
             query.get("trace") or None,
             query.get("sort") or "divergence",
             query.get("show") or "all",
+            query.get("find", "")[:_LONGEST],
         )
     except SdlabError as error:
-        return {"runs": runs, "missing": str(error)}
-    nothing = "" if listed["traces"] else f"No {listed['show']} traces at this step."
-    return {"runs": runs, **listed, "nothing": nothing}
+        return {**choice, "missing": str(error)}
+    kind = "" if listed["show"] == "all" else f"{listed['show']} "
+    of = f' with "{listed["find"]}"' if listed["find"] else ""
+    nothing = "" if listed["traces"] else f"No {kind}traces{of} at this step."
+    return {**choice, **listed, "nothing": nothing}
 
 
 def _step(text: str) -> int | None:

@@ -46,11 +46,21 @@
         el("span", { class: "sd-share", style: { width: Math.round(48 * share) + "px" } }), trace.divergence === null ? "–" : trace.divergence.toFixed(3))));
   }
 
+  function taskPick(value, ask) {
+    const choices = [["", "all"], ...value.tasks.map((task) => [task, task])];
+    return sdlab.pick("trace-task", "task", choices, value.task, (task) => ask({ task: task, run: "", step: "", trace: "" }));
+  }
+
+  const finder = (value, ask) => el("label", { class: "sd-pick" }, el("small", {}, "rows with"),
+    el("input", { type: "search", id: "trace-find", "data-key": "trace-find", value: value.find, size: 14, maxlength: 200,
+      onchange: (event) => ask({ find: event.target.value, trace: "" }) }));
+
   sdlab.views.traces = function (place, value, trigger) {
     const query = sdlab.query();
     const ask = function (changes) { sdlab.setQuery(changes); trigger("select"); };
     if (!value.steps) {
-      place.replaceChildren(...heading(null), value.missing ? el("p", { class: "sd-error", role: "alert" }, value.missing) : "", chooser(value.runs));
+      place.replaceChildren(...heading(null), value.missing ? el("p", { class: "sd-error", role: "alert" }, value.missing) : "",
+        value.tasks.length > 1 ? el("div", { class: "sd-controls" }, taskPick(value, ask)) : "", chooser(value.runs));
       return;
     }
     // An answer to an earlier question: the one to the present question follows.
@@ -65,10 +75,12 @@
     const scrolled = before ? before.scrollTop : 0;
     place.replaceChildren(...heading(value.run),
       el("div", { class: "sd-controls" },
+        value.tasks.length > 1 ? taskPick(value, ask) : "",
         pick("trace-run", "run", names, value.run.id, (run) => ask({ run: run, step: "", trace: "" })),
         stepper(value, (step) => ask({ step: step, trace: value.chosen })),
         pick("trace-show", "show", kinds, value.show, (show) => ask({ show: show === "all" ? "" : show })),
-        pick("trace-sort", "sort", SORTS, value.sort, (sort) => ask({ sort: sort === "divergence" ? "" : sort }))),
+        pick("trace-sort", "sort", SORTS, value.sort, (sort) => ask({ sort: sort === "divergence" ? "" : sort })),
+        finder(value, ask)),
       value.traces.length
         ? [el("div", { class: "sd-trace sd-trace-head", "aria-hidden": "true" }, el("small", {}, "prompt"), el("small", {}, "rollout"), el("small", {}, "kind"), el("small", {}, value.has_teacher ? "mean divergence" : "mean loss")), list].reduce((all, part) => (all.append(part), all), document.createDocumentFragment())
         : el("p", { class: "sd-empty" }, value.nothing));

@@ -177,9 +177,10 @@ class Views:
         trace: str | None = None,
         sort: str = "divergence",
         show: str = "all",
+        find: str = "",
     ) -> Document:
         """The traces of one step of a run, and which to show. Raises NotFound, ConfigError."""
-        return trace_index(self._database, run, step, trace, sort, show)
+        return trace_index(self._database, run, step, trace, sort, show, find)
 
     def trace_tokens(self, trace: str) -> Document:
         """One trace, token by token, as parallel arrays. Raises NotFound."""

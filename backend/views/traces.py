@@ -40,7 +40,7 @@ def traced_runs(database: Database) -> list[Document]:
     counts = Traces(database).traced_steps([head.id for head in heads])
     return [
         {"id": head.id, "name": head.name, "method": head.method, "state": head.state,
-         "created_at": head.created_at.isoformat(), "steps": counts[head.id]}
+         "task": head.task, "created_at": head.created_at.isoformat(), "steps": counts[head.id]}
         for head in heads
     ]  # fmt: skip
 
@@ -52,11 +52,13 @@ def trace_index(
     trace_id: str | None = None,
     sort: str = "divergence",
     show: str = "all",
+    find: str = "",
 ) -> Document:
     """The traces of one step, without tokens, and which of them to show (``chosen``).
 
-    ``step`` defaults to that of ``trace_id``, or to the last; a trace of another step stands for
-    its row, so that one prompt can be followed over the steps. Raises NotFound and ConfigError.
+    Only those with ``find`` in their prompt or completion, in letters of either size. ``step``
+    defaults to that of ``trace_id``, or to the last; a trace of another step stands for its row, so
+    that one prompt can be followed over the steps. Raises NotFound and ConfigError.
     """
     run, steps = _traced(database, run_id)
     wanted = _of_run(database, run, trace_id) if trace_id else None
@@ -74,15 +76,18 @@ def trace_index(
                 f'"{value}" is no choice', where=name, remedy=f"choose one of {', '.join(known)}"
             )
     every = Traces(database).of_run(run.id, step)
-    listed = sorted((t for t in every if show in ("all", t.kind)), key=SORTS[sort])
+    prompts = _prompts(database, run, every)
+    listed = sorted(
+        (t for t in every if show in ("all", t.kind) and _has(t, prompts, find)), key=SORTS[sort]
+    )
     chosen = _same_row(listed, wanted) or next(iter(listed), None)
-    prompts = _prompts(database, run, listed)
     return {
         "run": {key: getattr(run, key) for key in ("id", "name", "method", "state")},
         "steps": steps,
         "step": step,
         "sort": sort,
         "show": show,
+        "find": find,
         "kinds": {kind: sum(t.kind == kind for t in every) for kind in SHOWN[1:]},
         "has_teacher": any(t.teacher_prompt is not None for t in every),
         "chosen": chosen.id if chosen else None,
@@ -163,6 +168,11 @@ def _same_row(listed: list[Trace], wanted: Trace | None) -> Trace | None:
         if (t.kind, t.demonstration_id) == (wanted.kind, wanted.demonstration_id)
     ]  # fmt: skip
     return min(same, key=lambda t: t.position != wanted.position, default=None)
+
+
+def _has(trace: Trace, prompts: Mapping[str, str], text: str) -> bool:
+    read = prompts.get(trace.demonstration_id, trace.student_prompt)
+    return not text or any(text.casefold() in each.casefold() for each in (read, trace.completion))
 
 
 def _line(trace: Trace, prompts: Mapping[str, str]) -> Document:

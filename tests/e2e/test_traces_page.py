@@ -55,6 +55,29 @@ def test_a_prompt_is_followed_over_the_steps(
     expect(page.locator("#trace-show")).to_have_value("watched")
 
 
+def test_rows_are_found_by_their_text_and_runs_by_their_task(
+    server: LiveServer, page: Page, database: Database
+) -> None:
+    run = add_run(database, "on doors", task="doors")
+    for place in (0, 1):
+        add_trace(database, run, 5, place, completion=f"answer {place}")
+    add_trace(database, add_run(database, "on blinds", task="blinds"), 5)
+    page.goto(f"{server.url}/traces")
+    page.locator("#trace-task").select_option("doors")
+    expect(page.locator("#trace-runs a")).to_have_count(1)
+    page.locator("#trace-runs a", has_text="on doors").click()
+    expect(page.locator("#trace-list li")).to_have_count(2)
+    page.locator("#trace-find").fill("ANSWER 1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#trace-list li")).to_have_count(1)
+    expect(page.locator("#trace-rollout")).to_have_text("answer 1")
+    page.reload()
+    expect(page.locator("#trace-find")).to_have_value("ANSWER 1")
+    page.locator("#trace-find").fill("<b>nothing</b>")
+    page.keyboard.press("Enter")
+    expect(page.locator("#trace-index")).to_contain_text('No traces with "<b>nothing</b>"')
+
+
 def test_a_token_tells_of_both_roles_by_mouse_and_by_keyboard(
     server: LiveServer, page: Page, database: Database
 ) -> None:

@@ -51,6 +51,20 @@ def test_the_index_sorts_and_shows_as_asked(lab: Lab) -> None:
     assert lab.views.trace_index(run.id, show="watched")["kinds"] == {"watched": 1, "sampled": 1}
 
 
+def test_the_index_finds_rows_by_their_prompt_and_their_completion(lab: Lab) -> None:
+    run = add_run(lab.database)
+    add_trace(lab.database, run, 5, 0, completion="Light on")
+    add_trace(lab.database, run, 5, 1, completion="door open")
+
+    def found(text: str) -> list[str]:
+        return [line["row"] for line in lab.views.trace_index(run.id, find=text)["traces"]]
+
+    assert found("LIGHT") == ["row-3"]
+    assert found("question 4") == ["row-4"]
+    assert found("%") == []
+    assert len(found("")) == 2
+
+
 def test_a_trace_of_another_step_stands_for_its_row(lab: Lab) -> None:
     run = add_run(lab.database)
     first = [add_trace(lab.database, run, 0, place) for place in (0, 1)]
