@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +14,7 @@ from backend.documents import as_yaml
 from backend.errors import ConfigError
 
 DEFAULT_MODEL = "bundled:smollm2-135m-instruct"
+_ROOT_PATH = re.compile(r"|(https?://[\w.-]+(:\d{1,5})?)?(/[\w.~-]+)*/?")
 
 
 def _home(value: Any) -> Path:
@@ -21,6 +23,14 @@ def _home(value: Any) -> Path:
         return Path(value or platformdirs.user_data_dir("sdlab")).expanduser().absolute()
     except (RuntimeError, TypeError) as error:
         raise ValueError("this is no folder, or that of no user") from error
+
+
+def _root_path(value: Any) -> str:
+    """Without a slash at its end, but for the root itself."""
+    text = str(value or "").strip()
+    if not _ROOT_PATH.fullmatch(text):
+        raise ValueError("write a path such as /lab, or an address such as https://name/lab")
+    return text.rstrip("/") or text[:1]
 
 
 class Settings(BaseSettings):
@@ -39,13 +49,31 @@ class Settings(BaseSettings):
     grace_s: float = Field(60.0, gt=0, description="from the wish to stop to SIGKILL")
     max_upload_mib: int = Field(1024, ge=1)
     allowed_hosts: str = Field("", description="more names it is opened by, with commas between")
+    run_code: Literal["off", "confined", "unconfined"] = Field(
+        "off", description="whether the scorer code may run what models wrote"
+    )
+    judge_url: str = Field("", description="where the scorer judge asks, as an OpenAI-style API")
+    judge_private: bool = Field(False, description="the judge may be on a private network")
+    judge_timeout_s: float = Field(60.0, gt=0, le=600, description="for one question to the judge")
+    # Never in a dump: it stays in the environment, which workers inherit.
+    judge_key: str = Field("", exclude=True, repr=False, description="sent to the judge as bearer")
     # Never in a dump: a worker has no use for it.
     password: str = Field("", exclude=True, repr=False, description="asked of every browser")
+    auth: Literal["", "users"] = Field("", description="users: people sign in, each with a role")
+    session_h: float = Field(12.0, gt=0, le=24 * 30, description="from signing in to its end")
+    root_path: Annotated[str, BeforeValidator(_root_path)] = Field(
+        "", description="where a proxy shows the lab: a path, or a whole address"
+    )
 
     @property
     def database(self) -> str:
         """The SQLAlchemy URL: ``database_url``, or SQLite under ``home``."""
         return self.database_url or f"sqlite:///{self.home / 'lab.sqlite'}"
+
+    @property
+    def users_file(self) -> Path:
+        """Where ``auth`` finds the users."""
+        return self.home / "users.json"
 
 
 class Frozen(BaseModel):
@@ -196,6 +224,12 @@ class RunConfig(Frozen):
     evaluate: EvaluateConfig = EvaluateConfig()
     traces: TracesConfig = TracesConfig()
     checkpoint_every: int = Field(20, ge=1)
+    checkpoint_minutes: float = Field(
+        0.0, ge=0, description="one after so much time, too, whatever the steps; 0: by steps only"
+    )
+    keep_checkpoints: int = Field(
+        0, ge=0, description="the last so many are kept, and the best by the task's score; 0: all"
+    )
     stop_when: tuple[()] = ()
     start_from: str | None = Field(None, description="run whose adapter this one continues")
 

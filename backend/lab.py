@@ -17,6 +17,7 @@ from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
 from backend.jobs.documents import (
     Document,
+    item_documents,
     run_document,
     run_documents,
     task_document,
@@ -31,6 +32,7 @@ from backend.jobs.holders import server_address
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.queue import find_run
+from backend.jobs.queue_order import QueueOrder
 from backend.jobs.replays import replay_run
 from backend.jobs.sequences import (
     estimate_sequence,
@@ -39,8 +41,16 @@ from backend.jobs.sequences import (
     start_sequence,
 )
 from backend.jobs.supervisor import Supervisor
-from backend.jobs.tasks import NewTask, add_bundled_tasks, add_task, export_task, find_task
+from backend.jobs.tasks import (
+    NewTask,
+    add_bundled_tasks,
+    add_task,
+    choose_scorer,
+    export_task,
+    find_task,
+)
 from backend.jobs.trace_documents import trace_documents
+from backend.jobs.trying import try_scorer
 from backend.jobs.waiting import Told, tell_nobody, wait_for
 from backend.views import Views
 from storage.database import Database
@@ -67,6 +77,7 @@ class Lab:
         self.settings = settings
         self.database = database
         self.views = Views(database, settings)
+        self.queue = QueueOrder(database, settings)
         self._launcher = launcher
         self._clock = clock
 
@@ -81,6 +92,7 @@ class Lab:
         *,
         columns: Sequence[str] = (),
         scorer: str = "exact",
+        scorer_options: str = "",
         held_out: str = "0.2",
         seed: int = 0,
         keep_good: bool = False,
@@ -89,11 +101,13 @@ class Lab:
         """Stores a file of demonstrations as a version of a task, all or nothing.
 
         ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
-        rows or a file. Raises DataError, with a report where rows are faulty, and whatever
+        rows or a file; ``scorer`` is NAME, NAME:VALUE or NAME:{...}, with more parameters in
+        ``scorer_options``. Raises DataError, with a report where rows are faulty, and whatever
         ``progress`` raises, which may so cancel it.
         """
+        chosen = choose_scorer(scorer, scorer_options) if scorer_options else scorer
         new = NewTask(
-            name, path, parse_overrides(columns), scorer, parse_held_out(held_out), seed, keep_good
+            name, path, parse_overrides(columns), chosen, parse_held_out(held_out), seed, keep_good
         )
         added = add_task(self.database, self.settings, new, progress)
         document = version_document(added.stored)
@@ -114,6 +128,12 @@ class Lab:
     def export_task(self, name: str, target: Path) -> Document:
         """Writes a task's rows, training rows first, as JSONL."""
         return export_task(self.database, name, target)
+
+    def try_scorer(
+        self, task: str, row: int, answer: str, scorer: str = "", options: str = ""
+    ) -> Document:
+        """Score and reason of an answer to a row (from 1), by the task's scorer or another."""
+        return try_scorer(self.database, self.settings, task, row, answer, scorer, options)
 
     def configure(
         self, document: Mapping[str, Any], *, baseline: str | None = None
@@ -170,6 +190,10 @@ class Lab:
     def traces(self, name: str, step: int | None = None) -> list[Document]:
         """A run's traces of one step, token by token. Raises NotFound."""
         return trace_documents(self.database, self.settings, self._run(name), step)
+
+    def evaluation_items(self, evaluation: str) -> list[Document]:
+        """The items behind a score with their reasons; of those without a score the first 20."""
+        return item_documents(self.database, evaluation)
 
     def compare(self, names: Sequence[str]) -> Document:
         """The first run against the others, on the items that both answered."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from storage.columns import by_run, upsert
@@ -59,6 +59,22 @@ class Artifacts:
             statement = statement.where(Checkpoint.step == step)
         with self._database.read() as session:
             return session.scalar(statement.order_by(Checkpoint.step.desc()).limit(1))
+
+
+def put_artifact(session: Session, artifact: Artifact) -> None:
+    """Registers a run's file in place of the one that had its path before."""
+    same = (Artifact.run_id == artifact.run_id, Artifact.path == artifact.path)
+    session.execute(delete(Artifact).where(*same))
+    session.add(artifact)
+
+
+def let_checkpoints_go(session: Session, run_id: str, steps: Collection[int]) -> None:
+    """Notes that these checkpoints are no longer on disk."""
+    session.execute(
+        update(Checkpoint)
+        .where(Checkpoint.run_id == run_id, Checkpoint.step.in_(steps))
+        .values(kept=False)
+    )
 
 
 def put_checkpoint(

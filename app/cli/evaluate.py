@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from app.cli.output import json_option, open_lab, percent, show, table
-from app.cli.waiting import result_of
+from app.cli.waiting import result_of, tell_warnings
 
 
 @click.command()
@@ -16,6 +16,7 @@ from app.cli.waiting import result_of
 @click.option("--probe", "probes", multiple=True, required=True, help="task, task:NAME, prior, ...")
 @click.option("--checkpoint", type=int, help="Of which step; default: the last.")
 @click.option("--limit", default=0, show_default=True, help="Items a probe; 0: all.")
+@click.option("--items", is_flag=True, help="With --wait: every item with its score and reason.")
 @click.option("--wait", is_flag=True, help="Supervise the evaluation and print its scores.")
 @json_option
 def evaluate(
@@ -23,6 +24,7 @@ def evaluate(
     probes: tuple[str, ...],
     checkpoint: int | None,
     limit: int,
+    items: bool,
     wait: bool,
     as_json: bool,
 ) -> None:
@@ -34,13 +36,27 @@ def evaluate(
         run_id = lab.evaluate(subject, document)
         ended = result_of(lab, run_id, wait, as_json)
         if ended is not None:
-            show(ended["evaluations"], as_json, _scores)
+            evaluations = ended["evaluations"]
+            if items:
+                evaluations = [e | {"items": lab.evaluation_items(e["id"])} for e in evaluations]
+            show(evaluations, as_json, _scores)
+            tell_warnings(ended)
 
 
 def _scores(evaluations: list[dict[str, Any]]) -> Iterator[str]:
     rows = [("probe", "metric", "step", "score")]
     rows += [(e["probe"], e["metric"], str(e["step"]), percent(e)) for e in evaluations]
     yield from table(rows)
+    for evaluation in evaluations:
+        if evaluation.get("items"):
+            yield ""
+            yield from table([_item(evaluation["probe"], item) for item in evaluation["items"]])
+
+
+def _item(probe: str, item: dict[str, Any]) -> tuple[str, ...]:
+    score = "-" if item["score"] is None else f"{item['score']:.2f}"
+    answer = " ".join(item.get("answer", "").split())
+    return probe, item["id"], score, " ".join(item["reason"].split()), answer[:60]
 
 
 @click.command()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from app.cli.output import json_option, open_lab, problem_lines, show, table
+
+SCORER: Final = "NAME, NAME:VALUE or NAME:{JSON}, as in regex:PATTERN; see docs/scorers.md."
 
 
 @click.group()
@@ -20,7 +22,8 @@ def task() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="The task's name.")
 @click.option("--map", "overrides", multiple=True, metavar="prompt=COL", help="A column's role.")
-@click.option("--scorer", default="exact", show_default=True, help="exact, normalised or parts.")
+@click.option("--scorer", default="exact", show_default=True, help=SCORER)
+@click.option("--scorer-options", default="", metavar="JSON", help="Its parameters.")
 @click.option("--held-out", default="0.2", show_default=True, help="A share, a number, or a file.")
 @click.option("--seed", default=0, show_default=True, help="Of the split.")
 @click.option("--keep-good", is_flag=True, help="Leave faulty rows out, keep the rest.")
@@ -30,6 +33,7 @@ def add(
     name: str,
     overrides: tuple[str, ...],
     scorer: str,
+    scorer_options: str,
     held_out: str,
     seed: int,
     keep_good: bool,
@@ -38,8 +42,8 @@ def add(
     """Add FILE (JSONL, JSON, CSV or Parquet) as a new version of a task."""
     with open_lab() as lab:
         added = lab.add_task(
-            file, name, columns=overrides, scorer=scorer, held_out=held_out, seed=seed,
-            keep_good=keep_good,
+            file, name, columns=overrides, scorer=scorer, scorer_options=scorer_options,
+            held_out=held_out, seed=seed, keep_good=keep_good,
         )  # fmt: skip
         show(added, as_json, _added)
 
@@ -113,3 +117,22 @@ def export(name: str, target: Path, as_json: bool) -> None:
 
 def _exported(document: dict[str, Any]) -> Iterator[str]:
     yield f"{document['rows']} rows in {document['path']}"
+
+
+@task.command("try")
+@click.argument("name")
+@click.option("--row", type=int, required=True, help="Its place in the task, from 1.")
+@click.option("--answer", required=True, help="What a model might write.")
+@click.option("--scorer", default="", help=f"Another than the task's: {SCORER}")
+@click.option("--scorer-options", default="", metavar="JSON", help="Its parameters.")
+@json_option
+def try_scorer(
+    name: str, row: int, answer: str, scorer: str, scorer_options: str, as_json: bool
+) -> None:
+    """Score an answer to one row, and say why."""
+    with open_lab() as lab:
+        show(lab.try_scorer(name, row, answer, scorer, scorer_options), as_json, _tried)
+
+
+def _tried(document: dict[str, Any]) -> Iterator[str]:
+    yield f"{document['score']:.2f}  {document['reason']}"

@@ -35,6 +35,13 @@ def must_be_done(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def tell_warnings(document: dict[str, Any]) -> None:
+    """What a job that is done warned of, on stderr: such as items without a score."""
+    for event in document["events"]:
+        if event["level"] == "warning":
+            tell(f"  warning: {event['message']}")
+
+
 def exit_code_of(documents: Sequence[dict[str, Any]]) -> int:
     """0 if all are done, or were stopped as someone wished; else told, 2 for users' mistakes."""
     failures = [_failure(each) for each in documents if each["state"] not in ("done", "cancelled")]

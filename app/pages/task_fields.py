@@ -34,7 +34,8 @@ def task_fields(scorers: list[str]) -> tuple[list[Any], gr.Button]:
                 scorers,
                 value="exact",
                 label="Scorer",
-                info="How an answer is judged: the exact text, normalised, or all parts in it.",
+                info="How an answer is judged; parameters may follow, as in regex:PATTERN.",
+                allow_custom_value=True,
                 elem_id=SCORER,
             )
             held_out = gr.Textbox(

@@ -14,21 +14,14 @@ from typing import Any, Final
 import torch
 from transformers import AutoTokenizer
 
-from backend.errors import UserError
 from backend.evaluation.probe_names import split_benchmark
-from backend.evaluation.probes import some
+from backend.evaluation.probes import ProbeUnavailable, some
 from backend.models.language_model import LanguageModel
 from backend.training.recorder import Item
 
 log = logging.getLogger(__name__)
 
 BATCH_ROWS: Final = 16
-
-
-class ProbeUnavailable(UserError):
-    """A probe that cannot be scored here; the run goes on without it."""
-
-    code = "probe_unavailable"
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from typing import Any, Final, Literal
 
 import torch
 
-from backend.config import TeacherConfig
+from backend.config import Settings, TeacherConfig
 from backend.data.demonstration import Demonstration
+from backend.errors import UserError
 from backend.evaluation.intervals import Difference, Interval, interval, paired
 from backend.evaluation.probes import BATCH_ROWS, answer
-from backend.evaluation.scorers import score, strip_thinking
+from backend.evaluation.scorers import Opened, ScorerFailed, choose, strip_thinking
 from backend.models.language_model import LanguageModel
 from backend.text.contexts import student_messages, teacher_messages
 from backend.training.divergence import token_logprobs
@@ -24,6 +25,7 @@ Verdict = Literal["go", "weak", "no-go"]
 
 # The teacher is the student's ceiling: below this it has little to teach.
 GOOD_TEACHER: Final = 0.5
+_UNSCORED: Final = "none of the answers could be scored"
 _BEST_FIRST: Final[tuple[Verdict, ...]] = ("go", "weak", "no-go")
 
 
@@ -32,7 +34,8 @@ class Role:
     """How one role does on n rows: greedy score, and how likely it finds the demonstrations.
 
     A row that is ``too_long`` for the model is not read, and counts as a wrong answer: a form that
-    leaves no room is no good form. The other figures are of the rows that fit: ``nats_per_token``
+    leaves no room is no good form. One that could not be scored has no score
+    at all. The other figures are of the rows that fit: ``nats_per_token``
     is the mean over demonstration tokens of -log p; ``whole_probability`` the mean over rows of
     p(the whole demonstration) at temperature 1. ``prompt_tokens`` is the mean over all rows.
     """
@@ -40,7 +43,7 @@ class Role:
     score: Interval
     nats_per_token: float
     whole_probability: float
-    scores: tuple[float, ...]
+    scores: tuple[float | None, ...]
     answers: tuple[str | None, ...]
     prompt_tokens: float
 
@@ -95,20 +98,23 @@ def check_premise(
     teacher: TeacherConfig,
     contexts: Sequence[str],
     max_new_tokens: int,
+    settings: Settings | None = None,
     next_reader: Callable[[int, str], object] = lambda _done, _reader: None,
 ) -> Premise:
     """Student and teacher on ``rows`` (one at least), with whatever weights are in place for both.
 
     The best context comes first: by its verdict, then its score, then its shorter prompt.
-    ``next_reader`` is told how many readers were measured and who is next; it may raise.
+    ``settings`` as in TaskProbe. ``next_reader`` is told how many readers were measured and who
+    is next; it may raise. Raises UserError where nothing could be scored.
     """
+    opened = choose(scorer).open(settings)
     next_reader(0, "student")
-    student = _measure(model, rows, scorer, None, max_new_tokens)
+    student = _measure(model, rows, opened, None, max_new_tokens)
     checks = []
     for done, name in enumerate(contexts, 1):
         next_reader(done, name)
         form = teacher.model_copy(update={"context": name})
-        checks.append(_check(model, rows, scorer, form, student, max_new_tokens))
+        checks.append(_check(model, rows, opened, form, student, max_new_tokens))
     return Premise(student, tuple(sorted(checks, key=_rank)))
 
 
@@ -128,13 +134,13 @@ def judge(teacher: Interval, gain: Difference) -> Verdict:
 def _check(
     model: LanguageModel,
     rows: Sequence[Demonstration],
-    scorer: str,
+    scorer: Opened,
     teacher: TeacherConfig,
     student: Role,
     max_new_tokens: int,
 ) -> ContextCheck:
     role = _measure(model, rows, scorer, teacher, max_new_tokens)
-    gain = paired(student.scores, role.scores)
+    gain = _gain(student, role)
     copied = sum(
         text is not None and strip_thinking(text) == row.demonstration.strip()
         for text, row in zip(role.answers, rows, strict=True)
@@ -146,10 +152,22 @@ def _check(
     )
 
 
+def _gain(student: Role, teacher: Role) -> Difference:
+    """On the rows that have a score of both."""
+    both = [
+        (one, other)
+        for one, other in zip(student.scores, teacher.scores, strict=True)
+        if one is not None and other is not None
+    ]
+    if not both:
+        raise UserError(_UNSCORED, where="premise", remedy="see that the judge works")
+    return paired([one for one, _ in both], [other for _, other in both])
+
+
 def _measure(
     model: LanguageModel,
     rows: Sequence[Demonstration],
-    scorer: str,
+    scorer: Opened,
     teacher: TeacherConfig | None,
     max_new_tokens: int,
 ) -> Role:
@@ -167,13 +185,18 @@ def _measure(
     ]
     written = answer(model, [prompts[i] for i in fitting], max_new_tokens)
     answers: list[str | None] = [None] * len(rows)
-    scores = [0.0] * len(rows)
-    for i, text in zip(fitting, written, strict=True):
-        answers[i], scores[i] = text, score(scorer, text, rows[i]).value
+    scores: list[float | None] = [0.0] * len(rows)
+    judged = scorer.scores([(text, rows[i]) for i, text in zip(fitting, written, strict=True)])
+    for i, text, found in zip(fitting, written, judged, strict=True):
+        answers[i], scores[i] = text, None if isinstance(found, ScorerFailed) else found.value
+    scored = [value for value in scores if value is not None]
+    if not scored:
+        reason = next(str(found) for found in judged if isinstance(found, ScorerFailed))
+        raise UserError(f"{_UNSCORED}: {reason}", where="premise")
     shown = [wanted[i] for i in fitting]
     totals = _demonstration_logprobs(model, [prompts[i] for i in fitting], shown)
     return Role(
-        interval(scores),
+        interval(scored),
         -math.fsum(totals) / sum(map(len, shown)) if shown else math.inf,
         math.fsum(math.exp(total) for total in totals) / max(1, len(totals)),
         tuple(scores),

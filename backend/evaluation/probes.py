@@ -10,12 +10,14 @@ from typing import Any, Final, Protocol, TypeVar
 
 import torch
 
+from backend.config import Settings
 from backend.data.demonstration import Demonstration, Message
+from backend.errors import UserError
 from backend.evaluation.checks import passes
 from backend.evaluation.intervals import interval
 from backend.evaluation.likelihood import choice_logprobs
 from backend.evaluation.probe_names import KL_METRIC
-from backend.evaluation.scorers import score, strip_thinking
+from backend.evaluation.scorers import Score, ScorerFailed, choose, strip_thinking
 from backend.models.language_model import LanguageModel
 from backend.text.contexts import student_messages
 from backend.training.divergence import token_kls
@@ -26,8 +28,19 @@ from backend.training.recorder import Evaluation, Item
 Row = TypeVar("Row")
 BATCH_ROWS: Final = 32
 KL_ROWS: Final = 8
+_TOO_LONG: Final = Score(0.0, "the prompt is too long for the model")
 # Raised when scoring changes, so that stored evaluations of base models are not reused.
 SCORING: Final = 1
+
+
+class ProbeUnavailable(UserError):
+    """A probe that cannot be scored here; the run goes on without it."""
+
+    code = "probe_unavailable"
+
+
+class NothingScored(ProbeUnavailable):
+    """Every item of a probe failed; another time some may not."""
 
 
 class Probe(Protocol):
@@ -45,16 +58,25 @@ class Probe(Protocol):
         """What the items and their scoring depend on, besides the model."""
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
-        """Scored items: all of them, or a fixed ``limit`` of them if that is not 0."""
+        """Scored items: all of them, or a fixed ``limit`` of them if that is not 0.
+
+        An item that could not be scored stands among them as failed.
+        """
 
 
 def evaluate(probe: Probe, model: LanguageModel, limit: int) -> Evaluation:
-    """The probe's mean score with its 95 % interval, and the items."""
+    """The probe's mean score with its 95 % interval, and the items. Raises NothingScored."""
     return _measured(probe.name, probe.metric, probe.run(model, limit))
 
 
 def _measured(probe: str, metric: str, items: Sequence[Item]) -> Evaluation:
-    scores = [item.score for item in items]
+    scored = [item for item in items if not item.failed]
+    failed = [item for item in items if item.failed]
+    if failed and not scored:
+        raise NothingScored(
+            f"none of {len(failed)} items could be scored: {failed[0].reason}", where=probe
+        )
+    scores = [item.score for item in scored]
     measured = interval(scores, is_proportion=metric != KlProbe.metric)
     return Evaluation(
         probe=probe,
@@ -63,7 +85,8 @@ def _measured(probe: str, metric: str, items: Sequence[Item]) -> Evaluation:
         n=measured.n,
         low=measured.low,
         high=measured.high,
-        items=tuple(items),
+        items=tuple(scored),
+        failed=tuple(failed),
     )
 
 
@@ -88,18 +111,23 @@ def some(items: Sequence[Row], limit: int, item_id: Callable[[Row], str]) -> lis
 
 def part_of(whole: Evaluation, limit: int) -> Evaluation:
     """What :func:`evaluate` would give for ``limit`` of the items, out of those scored already."""
-    return _measured(whole.probe, whole.metric, some(whole.items, limit, lambda i: i.item_id))
+    items = [*whole.items, *whole.failed]
+    return _measured(whole.probe, whole.metric, some(items, limit, lambda i: i.item_id))
 
 
 @dataclass(frozen=True)
 class TaskProbe:
-    """Greedy answers to a task's held-out rows, judged by the task's scorer."""
+    """Greedy answers to a task's held-out rows, judged by the task's scorer.
+
+    ``settings`` are the lab's, for a scorer that runs programs or asks a judge.
+    """
 
     task: str
     version: str
     rows: Sequence[Demonstration]
     scorer: str
     max_new_tokens: int
+    settings: Settings | None = None
 
     @property
     def name(self) -> str:
@@ -107,26 +135,30 @@ class TaskProbe:
 
     @property
     def metric(self) -> str:
-        return self.scorer
+        return choose(self.scorer).scorer.name
 
     def identity(self, limit: int) -> str:
-        return f"{self.version} {self.max_new_tokens} {limit}"
+        outside = choose(self.scorer).open(self.settings).identity
+        parts = [self.version, self.max_new_tokens, limit, *([outside] if outside else [])]
+        return " ".join(map(str, parts))
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
+        scorer = choose(self.scorer).open(self.settings)
         rows = some(self.rows, limit, lambda row: row.id)
         prompts = [model.tokenizer.prompt_ids(student_messages(row)) for row in rows]
         longest = model.context_length - self.max_new_tokens
         fitting = [i for i, prompt in enumerate(prompts) if len(prompt) <= longest]
         written = answer(model, [prompts[i] for i in fitting], self.max_new_tokens)
-        answers = dict(zip(fitting, written, strict=True))
-        return [self._item(row, answers.get(i)) for i, row in enumerate(rows)]
+        judged = scorer.scores([(a, rows[i]) for i, a in zip(fitting, written, strict=True)])
+        found = dict(zip(fitting, zip(written, judged, strict=True), strict=True))
+        return [_task_item(row, *found.get(i, ("", _TOO_LONG))) for i, row in enumerate(rows)]
 
-    def _item(self, row: Demonstration, text: str | None) -> Item:
-        if text is None:
-            reason = "the prompt is too long for the model"
-            return Item(row.id, row.prompt, row.demonstration, "", 0.0, reason)
-        judged = score(self.scorer, text, row)
-        return Item(row.id, row.prompt, row.demonstration, text, judged.value, judged.reason)
+
+def _task_item(row: Demonstration, text: str, judged: Score | ScorerFailed) -> Item:
+    shown = (row.id, row.prompt, row.demonstration, text)
+    if isinstance(judged, ScorerFailed):
+        return Item(*shown, 0.0, str(judged), judged.record, failed=True)
+    return Item(*shown, judged.value, judged.reason, judged.record)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ from typing import Any
 from backend.bundled import material_path
 from backend.config import EvaluateConfig
 from backend.errors import ConfigError, StopRequested
-from backend.evaluation.benchmarks import BenchmarkProbe, ProbeUnavailable
+from backend.evaluation.benchmarks import BenchmarkProbe
 from backend.evaluation.probe_names import BENCHMARK, expand
 from backend.evaluation.probes import (
     ChoiceProbe,
     InstructionProbe,
     KlProbe,
+    NothingScored,
     Probe,
+    ProbeUnavailable,
     TaskProbe,
     evaluate,
     fingerprint,
@@ -77,9 +79,9 @@ class Suite:
             except ProbeUnavailable as error:
                 self._skip(name, error, step)
                 continue
-            self._recorder.evaluation(step, whole)
+            self._keep(step, whole)
             if limits.every and name in expand(limits.along):
-                self._recorder.evaluation(step, part_of(whole, limits.along_limit), subset=True)
+                self._part(name, step, whole, limits.along_limit)
             wholes[probe.name] = whole
         return list(wholes.values())
 
@@ -94,12 +96,32 @@ class Suite:
                 except ProbeUnavailable as error:
                     self._skip(name, error, step)
                     continue
-                self._recorder.evaluation(step, made[-1], subset=True)
+                self._keep(step, made[-1], subset=True)
         return made
+
+    def _part(self, name: str, step: int, whole: Evaluation, limit: int) -> None:
+        """The point of the curve at an end of the run."""
+        try:
+            self._keep(step, part_of(whole, limit), subset=True)
+        except NothingScored as error:
+            self._skip(name, error, step)
+
+    def _keep(self, step: int, found: Evaluation, *, subset: bool = False) -> None:
+        self._recorder.evaluation(step, found, subset=subset)
+        if found.failed:
+            count, whole = len(found.failed), len(found.failed) + found.n
+            self._recorder.event(
+                "items_failed",
+                f"{found.probe}: {count} of {whole} items have no score: {found.failed[0].reason}",
+                level="warning",
+                probe=found.probe,
+                step=step,
+            )
 
     def _skip(self, name: str, error: ProbeUnavailable, step: int) -> None:
         """A benchmark whose data set is not here costs its scores, not the run."""
-        self._unavailable.add(name)
+        if not isinstance(error, NothingScored):
+            self._unavailable.add(name)
         self._recorder.event(
             "probe_skipped", f"not scored: {error}", level="warning", probe=name, step=step
         )
@@ -112,7 +134,11 @@ class Suite:
     def _score_of_base(self, probe: Probe, model: LanguageModel, limit: int) -> Evaluation:
         mark = fingerprint(probe, model, limit)
         known = self._recorder.known_evaluation(mark)
-        return known or replace(evaluate(probe, model, limit), fingerprint=mark)
+        if known:
+            return known
+        made = evaluate(probe, model, limit)
+        # What was measured with gaps is measured again.
+        return made if made.failed else replace(made, fingerprint=mark)
 
     def _probe(self, name: str, model: LanguageModel) -> Probe:
         if name == "task":

@@ -55,7 +55,28 @@ def evaluation_document(evaluation: Evaluation) -> Document:
         "low": evaluation.low,
         "high": evaluation.high,
         "subset": evaluation.subset,
+        "failed": evaluation.details.get("failed", 0),
     }
+
+
+def item_documents(database: Database, evaluation_id: str) -> list[Document]:
+    """The items behind a score, and those that have none, with their reasons."""
+    evaluations = Evaluations(database)
+    found = evaluations.get(evaluation_id)
+    failures = found.details.get("failures", []) if found else []
+    scored = [
+        {
+            "id": item.item_id,
+            "prompt": item.prompt,
+            "expected": item.expected,
+            "answer": item.answer,
+            "score": item.score,
+            "reason": item.reason,
+        }
+        for item in evaluations.items(evaluation_id)
+    ]
+    failed = [{"id": f["item_id"], "score": None, "reason": f["reason"]} for f in failures]
+    return scored + failed
 
 
 def run_document(database: Database, home: Path, run: Run) -> Document:

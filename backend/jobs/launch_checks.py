@@ -10,10 +10,11 @@ from backend.config import EvaluateConfig, EvaluationConfig, RunConfig, Settings
 from backend.documents import validate
 from backend.errors import ConfigError, NotFound, StateError
 from backend.evaluation.probe_names import expand
+from backend.evaluation.scorers import choose
 from backend.export.adapter import MANIFEST
 from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.estimates import check_memory
-from backend.jobs.tasks import find_task
+from backend.jobs.tasks import StoredTask, find_task
 from backend.jobs.work.context import checkpoint_folder
 from backend.methods import flat
 from backend.models.sources import find_source
@@ -28,9 +29,9 @@ _USUAL_ALONG: Final = EvaluateConfig().along
 
 def check_run(database: Database, settings: Settings, config: RunConfig) -> None:
     """Raises ConfigError, NotFound or ModelError for what would only fail in the worker."""
-    find_task(database, config.task)
+    check_scorer(find_task(database, config.task), settings)
     find_context(config.teacher)
-    check_probes(database, config.evaluate.probes)
+    check_probes(database, settings, config.evaluate.probes)
     check_along(config.evaluate)
     find_source(config.model, settings.home)
     check_start(database, settings, config)
@@ -38,7 +39,7 @@ def check_run(database: Database, settings: Settings, config: RunConfig) -> None
 
 def check_evaluation(database: Database, settings: Settings, config: EvaluationConfig) -> None:
     """Raises UserError of the fitting kind for what would only fail in the worker."""
-    check_probes(database, config.probes)
+    check_probes(database, settings, config.probes)
     if "task" in config.probes and config.task is None:
         raise ConfigError(
             "the probe task needs a run that has one",
@@ -68,11 +69,16 @@ def find_model(name: str, settings: Settings) -> str:
     return find_source(name, settings.home).name
 
 
-def check_probes(database: Database, names: Sequence[str]) -> None:
-    """Raises ConfigError for an unknown probe and NotFound for an unknown task."""
+def check_probes(database: Database, settings: Settings, names: Sequence[str]) -> None:
+    """Raises ConfigError for an unknown probe or a scorer that is off, NotFound for no task."""
     for name in expand(names):
         if name.startswith("task:"):
-            find_task(database, name.removeprefix("task:"))
+            check_scorer(find_task(database, name.removeprefix("task:")), settings)
+
+
+def check_scorer(stored: StoredTask, settings: Settings) -> None:
+    """Raises ConfigError where the lab's settings do not allow the task's scorer."""
+    choose(stored.version.scorer).open(settings)
 
 
 def check_along(evaluate: EvaluateConfig) -> None:

@@ -18,6 +18,7 @@ from backend.jobs.launch_checks import (
     check_evaluation,
     check_premise_context,
     check_run,
+    check_scorer,
     find_model,
 )
 from backend.jobs.queue import find_run
@@ -77,6 +78,7 @@ def premise_run(
     check_premise_context(config.context)
     model = find_model(config.model, settings)
     stored = find_task(database, config.task)
+    check_scorer(stored, settings)
     check_memory(settings, model)
     pinned = {"model": model, "task": pinned_name(stored)}
     return Run(

@@ -19,7 +19,7 @@ from backend.data.progress import STORING, Progress, tell_nobody
 from backend.data.report import Report
 from backend.data.writing import to_jsonl
 from backend.errors import DataError, NotFound, StateError
-from backend.evaluation.scorers import SCORERS
+from backend.evaluation.scorers import choose
 from storage.database import Database
 from storage.models import Artifact, Task, TaskVersion
 from storage.tasks import NewVersion, Part, Tasks
@@ -152,33 +152,33 @@ def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
 
 def load_new_task(settings: Settings, new: NewTask, progress: Progress = tell_nobody) -> Loaded:
     """Reads, checks and splits a file; stores nothing. Raises DataError as adding it would."""
-    check_names(new.name, new.scorer)
+    scorer = check_names(new.name, new.scorer)
     return load_demonstrations(
         new.path,
         overrides=new.overrides,
         held_out=new.held_out,
         seed=new.seed,
         keep_good=new.keep_good,
-        scorer=new.scorer,
+        scorer=scorer,
         max_mib=settings.max_upload_mib,
         progress=progress,
     )
 
 
-def check_names(name: str, scorer: str) -> None:
-    """Raises DataError, whose ``where`` says which of both is at fault."""
+def choose_scorer(scorer: str, options: str = "") -> str:
+    """A scorer and its options as they are stored. Raises DataError."""
+    return choose(scorer, options).text
+
+
+def check_names(name: str, scorer: str) -> str:
+    """The scorer as it is stored. Raises DataError, whose ``where`` says which is at fault."""
     if not NAME.fullmatch(name):
         raise DataError(
             f'"{name}" cannot be a task\'s name',
             where="name",
             remedy="use letters, digits, dots, dashes and underscores, at most 80",
         )
-    if scorer not in SCORERS:
-        raise DataError(
-            f'there is no scorer "{scorer}"',
-            where="scorer",
-            remedy=f"choose one of {', '.join(SCORERS)}",
-        )
+    return choose_scorer(scorer)
 
 
 @contextmanager
@@ -219,7 +219,7 @@ def _as_version(
     rows += [("held_out", row.model_dump(mode="json")) for row in loaded.held_out]
     return NewVersion(
         content_hash=loaded.content_hash,
-        scorer=new.scorer,
+        scorer=choose_scorer(new.scorer),
         mapping=loaded.mapping.model_dump(mode="json"),
         report=loaded.report.model_dump(mode="json"),
         split=loaded.split | ({"upload": apart.path, "sha256": apart.sha256} if apart else {}),

@@ -51,7 +51,11 @@ class Trace:
 
 @dataclass(frozen=True)
 class Item:
-    """One scored item of a probe; ``score`` is in 0..1 unless the probe says otherwise."""
+    """One scored item of a probe; ``score`` is in 0..1 unless the probe says otherwise.
+
+    ``record`` is what a judge or a program said of it. An item that ``failed`` has no score: what
+    stands there counts for nothing, and ``reason`` says why.
+    """
 
     item_id: str
     prompt: str
@@ -59,11 +63,13 @@ class Item:
     answer: str
     score: float
     reason: str = ""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    failed: bool = False
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A probe's score with its 95 % interval, and the items behind it."""
+    """A probe's score with its 95 % interval, the items behind it, and those without a score."""
 
     probe: str
     metric: str
@@ -74,6 +80,7 @@ class Evaluation:
     items: tuple[Item, ...] = ()
     fingerprint: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    failed: tuple[Item, ...] = ()
 
 
 class Recorder(Protocol):

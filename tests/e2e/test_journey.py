@@ -15,13 +15,13 @@ from tests.integration.plain_peft import plain_logits
 
 MINUTES = 60_000
 SETTINGS = """
-evaluate: {probes: [task, 'prior:facts'], along: [task], limit: 4, along_limit: 2,
-  facts_limit: 8, max_new_tokens: 8, premise: false}
+evaluate: {probes: [task, 'prior:facts'], along: [task], limit: 2, along_limit: 2,
+  facts_limit: 4, max_new_tokens: 4, premise: false}
 traces: {every: 1, watched: 1, sampled: 1}
 """
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900)  # two runs of the real model beside a browser, on two busy cores
 @pytest.mark.usefixtures("freed_slot")
 def test_a_file_becomes_an_adapter(
     server: LiveServer, page: Page, troubles: Troubles, tmp_path: Path, bundled_models: Path

@@ -20,8 +20,8 @@ def evaluate(job: JobContext) -> None:
     own = find_task(job.database, config.task) if config.task else None
     suite = Suite(
         config.probes,
-        task_probe(job.database, own, config.max_new_tokens) if own else None,
-        probe_finder(job.database, config.max_new_tokens),
+        task_probe(job.database, own, config.max_new_tokens, job.settings) if own else None,
+        probe_finder(job.database, config.max_new_tokens, job.settings),
         job.recorder,
     )
     limits = EvaluateConfig(limit=config.limit, facts_limit=config.limit)

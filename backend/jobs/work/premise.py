@@ -40,6 +40,7 @@ def premise(job: JobContext) -> None:
         TeacherConfig(weights="base", context=contexts[0]),
         contexts,
         config.max_new_tokens,
+        job.settings,
         next_reader,
     )
     job.recorder.result({"premise": found.as_document()})

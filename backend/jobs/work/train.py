@@ -50,7 +50,7 @@ def _leave_adapter(job: JobContext) -> None:
     job.recorder.flush()
     try:
         finished_adapter(job.database, job.settings, job.run_id)
-    except UserError as error:
+    except (UserError, OSError) as error:
         job.recorder.event("no_adapter", f"no adapter was packed: {error}", level="warning")
 
 
@@ -69,8 +69,8 @@ class _Measure:
         self._scorer = stored.version.scorer
         self._suite = Suite(
             config.evaluate.probes,
-            task_probe(job.database, stored, config.evaluate.max_new_tokens),
-            probe_finder(job.database, config.evaluate.max_new_tokens),
+            task_probe(job.database, stored, config.evaluate.max_new_tokens, job.settings),
+            probe_finder(job.database, config.evaluate.max_new_tokens, job.settings),
             job.recorder,
         )
 
@@ -95,6 +95,7 @@ class _Measure:
             config.teacher,
             [config.teacher.context],
             config.evaluate.max_new_tokens,
+            self._job.settings,
             lambda _done, _reader: self._progress(0, EVALUATING),
         )
         self._job.recorder.result({"premise": found.as_document()})
