@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ _REMEMBERED: Final = 8
 _LISTED_GROUPS: Final = 30
 
 Document = dict[str, Any]
-# How each run is drawn, in the order of the runs.
-Styles = tuple[tuple[str, Style], ...]
+# Ids of the runs that have styles, probes to show, and the prior probe; both charts.
+Charts = Callable[[tuple[str, ...], tuple[str, ...], str], tuple[Document, Document]]
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
@@ -48,12 +48,16 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         del version
         return _find(lab, runs)
 
-    # Figures take most of a look's time; the same scores are drawn the same way.
+    # Twelve runs' figures take plotly longer than all else together.
     @lru_cache(maxsize=_REMEMBERED)
-    def drawn(
-        version: str, runs: tuple[str, ...], styles: Styles, shown: tuple[str, ...], prior: str
+    def charts(
+        runs: tuple[str, ...],
+        version: str,
+        styled: tuple[str, ...],
+        shown: tuple[str, ...],
+        prior: str,
     ) -> tuple[Document, Document]:
-        return _draw(found(runs, version), styles, shown, prior)
+        return _charts(found(runs, version), styled, shown, prior)
 
     def read_runs(query: Query) -> list[Any]:
         scored = lab.views.scored_runs()
@@ -61,7 +65,8 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         if not chosen:
             return _nothing({"empty": True, "missing": missing})
         version = lab.views.scores_version(chosen)
-        return _values(scored, found(chosen, version), query, missing, partial(drawn, version))
+        draw = partial(charts, chosen, version)
+        return _values(scored, found(chosen, version), query, missing, draw)
 
     read_sequence = sequence_reader(lab)
 
@@ -119,25 +124,21 @@ def _compared(lab: Lab, document: Document) -> tuple[list[str], Document | None]
         return [str(error)], None
 
 
-def _draw(
-    document: Document, styles: Styles, shown: tuple[str, ...], prior: str
+def _charts(
+    document: Document, styled: Sequence[str], shown: Sequence[str], prior: str
 ) -> tuple[Document, Document]:
-    """The chart of gain against change, and those of the probes."""
-    by_run = dict(styles)
-    return gain_chart(document, by_run, prior), probe_charts(document, by_run, list(shown))
+    styles = run_styles(styled)
+    return gain_chart(document, styles, prior), probe_charts(document, styles, shown)
 
 
 def _values(
-    scored: list[Document],
-    document: Document,
-    query: Query,
-    missing: str,
-    draw: Callable[..., tuple[Document, Document]],
+    scored: list[Document], document: Document, query: Query, missing: str, draw: Charts
 ) -> list[Any]:
     tasks = {run["task"] for run in document["runs"]}
     chosen = [run["id"] for run in document["runs"]]
     candidates = [run for run in scored if run["task"] in tasks]
-    styles = run_styles([run["id"] for run in candidates])
+    styled = tuple(run["id"] for run in candidates)
+    styles = run_styles(styled)
     wanted = set(query.get("probes", "").split(","))
     every = [probe["name"] for probe in document["probes"]]
     shown = [name for name in every if name in wanted] or every
@@ -145,6 +146,8 @@ def _values(
     prior = query.get("prior", "")
     prior = prior if prior in priors else next(iter(priors), "")
     names = {run["id"]: run["name"] for run in document["runs"]}
+    own = {run: styles[run] for run in chosen}
+    gain, curves = draw(styled, tuple(shown), prior)
     choice = {
         "tasks": sorted({run["task"] for run in scored}),
         "task": document["runs"][0]["task"],
@@ -158,13 +161,11 @@ def _values(
         (change for change in document["changes"] if change["probe"] in shown),
         key=lambda change: (every.index(change["probe"]), chosen.index(change["run"])),
     )
-    own = tuple((run, styles[run]) for run in chosen)
-    gain, probes = draw(tuple(chosen), own, tuple(shown), prior)
     return [
         choice,
         document["words"],
         gain,
-        probes,
+        curves,
         {"names": names, "colours": _colours(own), "changes": changes},
         {"names": names, "colours": _colours(own), "items": document["items"]},
     ]
@@ -191,5 +192,5 @@ def _groups(candidates: list[Document], chosen: list[str], styles: dict[str, Sty
     return {"groups": listed, "left_off": len(newest) - len(listed)}
 
 
-def _colours(styles: Styles) -> dict[str, str]:
-    return {run: style.colour for run, style in styles}
+def _colours(styles: dict[str, Style]) -> dict[str, str]:
+    return {run: style.colour for run, style in styles.items()}
