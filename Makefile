@@ -2,7 +2,7 @@
 #
 #   PYTHON=/path/to/python3.11   the Python to make .venv with
 #   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
-#   ARGS="--quick"               handed to sdlab by `make demo` and `make serve`
+#   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-pages`, `make soak`
 
 PY := .venv/bin/python
 
@@ -12,10 +12,10 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test check clean
+.PHONY: help setup setup-dev demo serve test bench bench-pages soak check clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv and install the lab into it
 	@sh scripts/setup.sh
@@ -35,6 +35,14 @@ test: setup-dev ## set up, then lint, types and all tests; a skipped test fails 
 	$(PY) -m mypy
 	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips
 
+bench: bench-pages ## set up, then all measurements; a missed target fails it
+
+bench-pages: setup-dev ## how fast the pages are, in a browser
+	$(PY) -m bench.pages $(ARGS)
+
+soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 4 --seed 1"
+	PYTHONPATH=.:tests/jobs $(PY) tests/jobs/soak.py $(ARGS)
+
 check: ## known vulnerabilities of what is pinned, and all licences
 	@sh scripts/setup.sh check
 	$(PY) scripts/audit.py
@@ -42,4 +50,4 @@ check: ## known vulnerabilities of what is pinned, and all licences
 
 clean: ## remove .venv and caches; runs and models under SDLAB_HOME stay
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find app backend sdlab storage tests -name __pycache__ -type d -exec rm -rf {} +
+	find app backend bench sdlab storage tests -name __pycache__ -type d -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.forgetting_plots import GainPath, ProbeCurve, Style, gain_figure, probe_figure
@@ -11,7 +12,7 @@ Document = dict[str, Any]
 
 
 def probe_charts(
-    document: Document, styles: dict[str, Style], shown: list[str]
+    document: Document, styles: dict[str, Style], shown: Sequence[str]
 ) -> dict[str, list[Document]]:
     """The value of a ``charts`` view: a panel for each probe, a line for each run."""
     charts = []

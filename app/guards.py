@@ -2,101 +2,84 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-# gr.HTML compiles its templates in the browser, which is what 'unsafe-eval' is for.
-_POLICY: Final = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self'",
-        "worker-src 'self' blob:",
-        "form-action 'self'",
-        "base-uri 'self'",
-        "object-src 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-_HEADERS: Final = {
-    "content-security-policy": _POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-}
-
+from app.access.doors import Door
+from app.access.roles import refusal, role_for_route
+from app.policy import PolicySend
+from backend.users import Person
 
 HEALTH: Final = "/healthz"
+# The second is Gradio's own first request, without which it does not start; it tells nothing.
+_ALWAYS_OPEN: Final = frozenset({HEALTH, "/gradio_api/startup-events"})
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# Gradio makes its own address of these, whoever sends them. The proxy's Host says the name.
+_NEVER_BELIEVED: Final = frozenset({b"x-forwarded-host", b"x-gradio-server"})
+_OF_A_PROXY: Final = frozenset({b"x-forwarded-proto", b"x-forwarded-for"})
 
 
 class Guard:
-    """ASGI middleware: a Host allow-list, an Origin check on all that writes, and a password.
+    """ASGI middleware: a Host allow-list, an Origin check, a door for people, and their roles.
 
     A page of another site can make a browser send requests here, and can point a name of its own
     at 127.0.0.1 to read the answers. The first carry that site's Origin, the second its Host.
-    The password, if there is one, is asked for everything but the sign of life, as HTTP Basic
-    (RFC 7617) with any user name: one check covers Gradio's routes and ours alike.
+    Requests of other origins are refused even when they only read: Gradio would let another port
+    of this machine, and on a name that is not local any site, read the answer.
+    One check covers Gradio's routes and ours alike; ``scope["user"]`` then says who asks.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str], password: str = "") -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], door: Door, root_path: str = "") -> None:
+        root = urlsplit(root_path)
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
-        self._password = password.encode()
+        self._door = door
+        public = [hostname(root.netloc)] if root.netloc else []
+        self._hosts = frozenset([*(host.lower() for host in hosts), *public])
+        self._origin = f"{root.scheme}://{root.netloc}" if root.netloc else None
+        self._unbelieved = _NEVER_BELIEVED if root_path else _NEVER_BELIEVED | _OF_A_PROXY
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
-        if refusal is not None:
-            await refusal(scope, receive, send)
+
+        with_policy = PolicySend(send)
+        answer = self._stranger(scope) or self._unknown(scope)
+        if answer is not None:
+            await answer(scope, receive, with_policy)
             return
+        kept = [pair for pair in scope["headers"] if pair[0] not in self._unbelieved]
+        # The proxy has taken the sub-path off; Starlette would take another one off.
+        await self._app({**scope, "headers": kept, "root_path": ""}, receive, with_policy)
 
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _stranger(self, scope: Scope) -> Response | None:
+        """The answer to a request that another name or another site's page brought."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if hostname(host) not in self._hosts:
             return _refused("this name is not one of the lab's; open the address that serve told")
         origin = headers.get("origin")
+        if origin is not None and origin != self._origin and origin.partition("://")[2] != host:
+            return _refused("a page of another site may not talk to the lab")
         is_write = scope["type"] == "websocket" or scope["method"] not in _READING
-        if is_write and origin is not None and origin.partition("://")[2] != host:
-            return _refused("a page of another site may not write to the lab")
         if is_write and origin is None and headers.get("sec-fetch-site") == "cross-site":
-            return _refused("a page of another site may not write to the lab")
-        if self._password and scope["path"] != HEALTH and not self._is_known(headers):
-            return PlainTextResponse(
-                "sdlab: the lab's password is needed\n",
-                401,
-                {"www-authenticate": 'Basic realm="sdlab", charset="UTF-8"'},
-            )
+            return _refused("a page of another site may not talk to the lab")
         return None
 
-    def _is_known(self, headers: Headers) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        try:
-            password = base64.b64decode(given, validate=True).partition(b":")[2]
-        except binascii.Error:
-            return False
-        return scheme.lower() == "basic" and hmac.compare_digest(password, self._password)
+    def _unknown(self, scope: Scope) -> Response | None:
+        """The answer to somebody who is not in, or may not do this; or None, and they are known."""
+        path = scope["path"]
+        found = self._door.enter(scope)
+        scope["user"] = found if isinstance(found, Person) else None
+        if isinstance(found, Response):
+            return None if path in _ALWAYS_OPEN | self._door.open_paths else found
+        needed = role_for_route(scope.get("method", "POST"), path)
+        return None if found.may(needed) else _refused(refusal(found, needed))
 
 
 def _refused(reason: str) -> Response:

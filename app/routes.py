@@ -28,9 +28,14 @@ def own_routes(lab: Lab) -> list[BaseRoute]:
     served = secrets.token_hex(8)
 
     def health(request: Request) -> Response:
-        """Ready; ``server`` changes with a restart, by which an open page knows to load anew."""
-        del request
-        return JSONResponse({"ok": True, "server": served, "home": lab.settings.home.name})
+        """Ready; ``server`` changes with a restart, by which an open page knows to load anew.
+
+        So it does where ``person`` is null: then a session has ended.
+        """
+        person = request.scope.get("user")
+        who = {"name": person.name, "role": person.role} if person else None
+        ready = {"ok": True, "server": served, "home": lab.settings.home.name}
+        return JSONResponse(ready | ({"person": who} if lab.settings.auth else {}))
 
     def download(request: Request) -> Response:
         try:

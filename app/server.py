@@ -11,12 +11,16 @@ from typing import Final
 import gradio as gr
 from fastapi.middleware import Middleware
 
+from app.access.doors import Door, OpenDoor, PasswordDoor
+from app.access.sign_in import UsersDoor
 from app.guards import Guard
 from app.pages import build_pages
 from app.routes import STATIC, own_routes
 from app.theme import THEME
+from backend.config import Settings
 from backend.errors import StateError, UserError
 from backend.lab import Lab
+from backend.users import Users
 
 log = logging.getLogger("sdlab.server")
 
@@ -48,7 +52,8 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     another server has the lab already.
     """
     settings = lab.settings
-    _refuse_open_door(host, settings.password)
+    door = _door(settings)
+    _refuse_open_door(host, door)
     _refuse_second(lab)
     hosts = (*LOOPBACK, host, *settings.allowed_hosts.replace(",", " ").split())
     port = free_port(host, port)
@@ -71,9 +76,10 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
         theme=THEME,
         css_paths=sorted(STATIC.glob("*.css")),
         max_file_size=f"{settings.max_upload_mib}mb",
+        root_path=settings.root_path.rstrip("/"),
         app_kwargs={
-            "routes": own_routes(lab),
-            "middleware": [Middleware(Guard, hosts=hosts, password=settings.password)],
+            "routes": [*door.routes, *own_routes(lab)],
+            "middleware": [Middleware(Guard, hosts=hosts, door=door, root_path=settings.root_path)],
             "openapi_url": None,
             "docs_url": None,
             "redoc_url": None,
@@ -105,13 +111,35 @@ def free_port(host: str, port: int | None) -> int:
     )
 
 
-def _refuse_open_door(host: str, password: str) -> None:
+def _door(settings: Settings) -> Door:
+    """How people come in. Raises UserError where the settings leave nobody, or two ways."""
+    if settings.auth and settings.password:
+        raise UserError(
+            "both a password for all and users are set",
+            where="SDLAB_PASSWORD, SDLAB_AUTH",
+            remedy="unset one of them",
+        )
+    if settings.password:
+        return PasswordDoor(settings.password)
+    if not settings.auth:
+        return OpenDoor()
+    users = Users(settings.users_file)
+    if not users.people():
+        raise UserError(
+            "nobody may sign in: there are no users yet",
+            where="SDLAB_AUTH",
+            remedy="run: sdlab user add NAME --role admin",
+        )
+    return UsersDoor(users, settings)
+
+
+def _refuse_open_door(host: str, door: Door) -> None:
     """The lab takes files and starts processes: whoever reaches it from elsewhere needs a word."""
-    if host not in LOOPBACK and not password:
+    if host not in LOOPBACK and isinstance(door, OpenDoor):
         raise UserError(
             f"listening on {host} would let others on the network use this lab",
             where="--host",
-            remedy="set SDLAB_PASSWORD first, or leave --host out",
+            remedy="set SDLAB_PASSWORD, or SDLAB_AUTH=users, first; or leave --host out",
         )
 
 

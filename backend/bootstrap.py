@@ -38,10 +38,16 @@ def build_lab(
                 remedy="update sdlab, or set SDLAB_HOME to another folder",
             )
         migrate(database)
-    except SQLAlchemyError as error:
+    except ImportError as error:
         raise UserError(
-            f"cannot open the lab's database ({error.__cause__ or error})",
-            where=settings.database,
+            f"the database's driver is not installed ({error})",
+            where="SDLAB_DATABASE_URL",
+            remedy='for PostgreSQL, run: pip install "sdlab[postgres]"; or leave the variable out',
+        ) from error
+    except (SQLAlchemyError, ValueError) as error:
+        raise UserError(
+            f"cannot open the lab's database ({str(error.__cause__ or error).strip()})",
+            where="SDLAB_DATABASE_URL" if settings.database_url else settings.database,
             remedy="run: sdlab doctor",
         ) from error
     return Lab(settings, database, launcher or LAUNCHERS["local"], clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +14,7 @@ from backend.documents import as_yaml
 from backend.errors import ConfigError
 
 DEFAULT_MODEL = "bundled:smollm2-135m-instruct"
+_ROOT_PATH = re.compile(r"|(https?://[\w.-]+(:\d{1,5})?)?(/[\w.~-]+)*/?")
 
 
 def _home(value: Any) -> Path:
@@ -21,6 +23,14 @@ def _home(value: Any) -> Path:
         return Path(value or platformdirs.user_data_dir("sdlab")).expanduser().absolute()
     except (RuntimeError, TypeError) as error:
         raise ValueError("this is no folder, or that of no user") from error
+
+
+def _root_path(value: Any) -> str:
+    """Without a slash at its end, but for the root itself."""
+    text = str(value or "").strip()
+    if not _ROOT_PATH.fullmatch(text):
+        raise ValueError("write a path such as /lab, or an address such as https://name/lab")
+    return text.rstrip("/") or text[:1]
 
 
 class Settings(BaseSettings):
@@ -49,11 +59,21 @@ class Settings(BaseSettings):
     judge_key: str = Field("", exclude=True, repr=False, description="sent to the judge as bearer")
     # Never in a dump: a worker has no use for it.
     password: str = Field("", exclude=True, repr=False, description="asked of every browser")
+    auth: Literal["", "users"] = Field("", description="users: people sign in, each with a role")
+    session_h: float = Field(12.0, gt=0, le=24 * 30, description="from signing in to its end")
+    root_path: Annotated[str, BeforeValidator(_root_path)] = Field(
+        "", description="where a proxy shows the lab: a path, or a whole address"
+    )
 
     @property
     def database(self) -> str:
         """The SQLAlchemy URL: ``database_url``, or SQLite under ``home``."""
         return self.database_url or f"sqlite:///{self.home / 'lab.sqlite'}"
+
+    @property
+    def users_file(self) -> Path:
+        """Where ``auth`` finds the users."""
+        return self.home / "users.json"
 
 
 class Frozen(BaseModel):
@@ -240,6 +260,12 @@ class RunConfig(Frozen):
     evaluate: EvaluateConfig = EvaluateConfig()
     traces: TracesConfig = TracesConfig()
     checkpoint_every: int = Field(20, ge=1)
+    checkpoint_minutes: float = Field(
+        0.0, ge=0, description="one after so much time, too, whatever the steps; 0: by steps only"
+    )
+    keep_checkpoints: int = Field(
+        0, ge=0, description="the last so many are kept, and the best by the task's score; 0: all"
+    )
     stop_when: tuple[StopRule, ...] = Field((), description="ends the run before its last step")
     start_from: str | None = Field(None, description="run whose adapter this one continues")
 
@@ -249,36 +275,6 @@ class RunConfig(Frozen):
 
     def as_yaml(self) -> str:
         return as_yaml(self.as_document())
-
-
-class PremiseConfig(Frozen):
-    """A premise check; ``context`` auto tries every form that needs no text of its own."""
-
-    task: str = Field(min_length=1)
-    model: str = DEFAULT_MODEL
-    context: str = "auto"
-    limit: int = Field(32, ge=0, description="held-out rows; 0: all")
-    max_new_tokens: int = Field(48, ge=1)
-
-
-class EvaluationConfig(Frozen):
-    """An evaluation of a base model, or of a run's checkpoint (the newest without a number)."""
-
-    model: str = DEFAULT_MODEL
-    run: str | None = None
-    checkpoint: int | None = Field(None, ge=0)
-    task: str | None = Field(None, description="what the probe named task stands for")
-    probes: tuple[str, ...] = ("prior",)
-    limit: int = Field(0, ge=0)
-    max_new_tokens: int = Field(48, ge=1)
-
-
-class ExportConfig(Frozen):
-    """A run's checkpoint (the newest without a number) as a model of its own."""
-
-    run: str = Field(min_length=1)
-    format: Literal["merged", "gguf"] = "merged"
-    checkpoint: int | None = Field(None, ge=0)
 
 
 def validate_settings(**values: Any) -> Settings:

@@ -24,6 +24,8 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT",
 # Libraries written in Rust (safetensors, tokenizers) say the number only in their message.
 _RUST: Final = re.compile(r"\(os error (\d+)\)")
 _SQLITE: Final = "database or disk is full"
+# torch has an error of its own for GPUs only.
+_TORCH_CPU: Final = "DefaultCPUAllocator: can't allocate memory"
 
 
 class SdlabError(Exception):
@@ -113,6 +115,16 @@ def disk_full(error: BaseException, *, where: str, remedy: str) -> DiskFull:
         "the disk is full, or a file would become larger than it may",
         where=next((str(file) for file in files if file), where),
         remedy=remedy,
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of this machine or of a GPU."""
+    return any(
+        isinstance(each, MemoryError)
+        or type(each).__name__ == "OutOfMemoryError"
+        or _TORCH_CPU in str(each)
+        for each in _causes(error)
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from backend.config import RunConfig, Settings
 from backend.data.mapping import parse_overrides
+from backend.data.progress import Progress
+from backend.data.progress import tell_nobody as tell_no_progress
 from backend.data.split import parse_held_out
 from backend.jobs import queue
 from backend.jobs.comparison import compare_runs
@@ -30,8 +32,14 @@ from backend.jobs.holders import server_address
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.queue import find_run
+from backend.jobs.queue_order import QueueOrder
 from backend.jobs.replays import replay_run
-from backend.jobs.sequences import find_sequence, sequence_document, start_sequence
+from backend.jobs.sequences import (
+    estimate_sequence,
+    find_sequence,
+    sequence_document,
+    start_sequence,
+)
 from backend.jobs.supervisor import Supervisor
 from backend.jobs.tasks import (
     NewTask,
@@ -69,6 +77,7 @@ class Lab:
         self.settings = settings
         self.database = database
         self.views = Views(database, settings)
+        self.queue = QueueOrder(database, settings)
         self._launcher = launcher
         self._clock = clock
 
@@ -87,18 +96,20 @@ class Lab:
         held_out: str = "0.2",
         seed: int = 0,
         keep_good: bool = False,
+        progress: Progress = tell_no_progress,
     ) -> Document:
         """Stores a file of demonstrations as a version of a task, all or nothing.
 
         ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
         rows or a file; ``scorer`` is NAME, NAME:VALUE or NAME:{...}, with more parameters in
-        ``scorer_options``. Raises DataError, with a report where rows are faulty.
+        ``scorer_options``. Raises DataError, with a report where rows are faulty, and whatever
+        ``progress`` raises, which may so cancel it.
         """
         chosen = choose_scorer(scorer, scorer_options) if scorer_options else scorer
         new = NewTask(
             name, path, parse_overrides(columns), chosen, parse_held_out(held_out), seed, keep_good
         )
-        added = add_task(self.database, self.settings, new)
+        added = add_task(self.database, self.settings, new, progress)
         document = version_document(added.stored)
         return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}
 
@@ -191,6 +202,10 @@ class Lab:
     def findings(self, names: Sequence[str]) -> list[str]:
         """What runs on one task gained and lost, the last against the others, in sentences."""
         return findings(self.database, [self._run(name) for name in names])
+
+    def estimate_sequence(self, document: Mapping[str, Any], *, forced: bool = False) -> list[str]:
+        """What each arm of a sequence and all of them take here, in words. Raises as estimate."""
+        return estimate_sequence(self.database, self.settings, document, forced=forced)
 
     def start_sequence(self, document: Mapping[str, Any], *, forced: bool = False) -> str:
         """Queues tasks to be learned one after the other, by each arm; the sequence's id.

@@ -41,7 +41,7 @@ main() {
     fi
     announce
     if [ "$extra" = dev ]; then
-        need_browser
+        need_programs
     fi
     if [ "$python" != .venv/bin/python ]; then
         [ ! -e .venv ] || say "the Python in .venv is gone or does not fit: making .venv again"
@@ -172,25 +172,40 @@ takes_cuda_build() {
     [ -z "${TORCH_INDEX:-}" ] && [ "$(uname -s)" = Linux ]
 }
 
-# --- Browser --------------------------------------------------------------------------------
+# --- Programs -------------------------------------------------------------------------------
 
-# Tests drive the pages in the system's Chromium: Playwright's own would be a download from elsewhere.
-need_browser() {
-    if [ -n "${SDLAB_CHROMIUM:-}" ] || command -v chromium >/dev/null; then
+# Tests drive the pages in the system's Chromium (Playwright's own would be a download from
+# elsewhere), and run a lab on a PostgreSQL server of their own.
+need_programs() {
+    if [ -z "${SDLAB_CHROMIUM:-}" ]; then
+        need_program chromium "the tests of the pages need Chromium" "about 0.4 GB of disk" \
+            "Install it, and name it: make SDLAB_CHROMIUM=/path/to/chromium test"
+    fi
+    # Debian's nginx and PostgreSQL lie beside the PATH of most users.
+    PATH="$PATH:/usr/sbin" need_program nginx "the tests of a lab behind a proxy need nginx" \
+        "about 3 MB of disk" "Install it, and put it on the PATH." nginx-light
+    PATH="$PATH:${SDLAB_POSTGRES:-$(echo /usr/lib/postgresql/*/bin | awk '{print $NF}')}" \
+        need_program initdb "the tests of the database need PostgreSQL" "about 0.1 GB of disk" \
+        "Install it, and name its programs' folder: make SDLAB_POSTGRES=/path/to/bin test" postgresql
+}
+
+# need_program COMMAND WHY SIZE HOW-ELSEWHERE [PACKAGE]
+need_program() {
+    package=${5:-$1}
+    if command -v "$1" >/dev/null; then
         return
     fi
     if ! command -v apt-get >/dev/null; then
-        stop "the tests of the pages need Chromium, which was not found." \
-            "Install it, and name it: make SDLAB_CHROMIUM=/path/to/chromium test"
+        stop "$2, which was not found." "$4"
     fi
     if [ "$(id -u)" != 0 ]; then
-        stop "the tests of the pages need Chromium, which was not found." "$(remedy_by_apt chromium)"
+        stop "$2, which was not found." "$(remedy_by_apt "$package")"
     fi
-    say "chromium, from the system's packages: about 0.4 GB of disk"
+    say "$package, from the system's packages: $3"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get install -y --no-install-recommends chromium >.venv-apt.log 2>&1 ||
-        { apt-get update && apt-get install -y --no-install-recommends chromium; } >.venv-apt.log 2>&1 ||
-        stop "apt-get could not install chromium; its messages are in .venv-apt.log" "$(remedy_by_apt chromium)"
+    apt-get install -y --no-install-recommends "$package" >.venv-apt.log 2>&1 ||
+        { apt-get update && apt-get install -y --no-install-recommends "$package"; } >.venv-apt.log 2>&1 ||
+        stop "apt-get could not install $package; its messages are in .venv-apt.log" "$(remedy_by_apt "$package")"
     rm -f .venv-apt.log
 }
 

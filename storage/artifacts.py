@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from storage.columns import by_run, upsert
@@ -66,6 +66,15 @@ def put_artifact(session: Session, artifact: Artifact) -> None:
     same = (Artifact.run_id == artifact.run_id, Artifact.path == artifact.path)
     session.execute(delete(Artifact).where(*same))
     session.add(artifact)
+
+
+def let_checkpoints_go(session: Session, run_id: str, steps: Collection[int]) -> None:
+    """Notes that these checkpoints are no longer on disk."""
+    session.execute(
+        update(Checkpoint)
+        .where(Checkpoint.run_id == run_id, Checkpoint.step.in_(steps))
+        .values(kept=False)
+    )
 
 
 def put_checkpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,9 +16,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_MS = 30_000
+_WRITER_BYTE = 120
 MIGRATIONS = Path(__file__).parent / "migrations"
 SchemaState = Literal["empty", "current", "older", "newer"]
 
@@ -68,14 +71,18 @@ class Database:
 def open_database(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Database:
     """The database at a SQLAlchemy URL; SQLite files need an existing folder (see migrate).
 
-    On SQLite a transaction waits so long for the write lock before it fails.
+    On SQLite a transaction waits so long for the write lock before it fails, or as many seconds as
+    the URL's ``timeout`` says. Raises ImportError where a server's database lacks its driver.
     """
-    parsed = make_url(url)
+    parsed = make_url(re.sub("^postgres:", "postgresql:", url))
     if parsed.get_backend_name() != "sqlite":
-        return Database(url, create_engine(url, pool_pre_ping=True))
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return Database(url, create_engine(parsed, pool_pre_ping=True))
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError(f"{url}: a lab's SQLite database is a file, not memory")
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_ms / 1000})
+    timeout_s = float(str(parsed.query.get("timeout", busy_timeout_ms / 1000)))
+    engine = create_engine(url, connect_args={"timeout": timeout_s})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return Database(url, engine)
@@ -99,6 +106,38 @@ def serialize(session: Session, name: str) -> None:
     """Until the transaction ends, no other one that names the same lock gets past this line."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
+
+def may_pass(error: OperationalError) -> bool:
+    """Whether the same may go well later: locked, without room, or a server that is away."""
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+    return True
+
+
+def may_hold_up(database: Database, pid: int) -> bool:
+    """Whether this process may have SQLite's write lock; True where that cannot be told.
+
+    Linux lists who has which byte of a file locked; byte 120 of the WAL's index is the writer's.
+    """
+    if database.file is None:
+        return False
+    try:
+        index = database.file.with_name(f"{database.file.name}-shm").stat().st_ino
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return True
+    # number, POSIX, ADVISORY, WRITE, pid, major:minor:inode, first byte, last byte
+    return any(
+        lock[3] == "WRITE"
+        and lock[4] == str(pid)
+        and lock[5].endswith(f":{index}")
+        and int(lock[6]) <= _WRITER_BYTE
+        and (lock[7] == "EOF" or int(lock[7]) >= _WRITER_BYTE)
+        for lock in locks
+        if len(lock) == 8
+    )
 
 
 def schema_state(database: Database, migrations: Path = MIGRATIONS) -> SchemaState:

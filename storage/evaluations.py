@@ -27,9 +27,13 @@ class Evaluations:
         with self._database.read() as session:
             return list(session.scalars(statement))
 
-    def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Evaluation]]:
+    def of_runs(
+        self, run_ids: Sequence[str], *, subset: bool | None = None
+    ) -> dict[str, list[Evaluation]]:
         """The evaluations of these runs, each by step, probe and metric, in one query."""
         statement = select(Evaluation).where(Evaluation.run_id.in_(run_ids))
+        if subset is not None:
+            statement = statement.where(Evaluation.subset == subset)
         statement = statement.order_by(Evaluation.step, Evaluation.probe, Evaluation.metric)
         with self._database.read() as session:
             return by_run(run_ids, session.scalars(statement))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from storage.chains import cancel_followers, revive_followers
@@ -79,6 +79,42 @@ class Runs:
         with self._database.read() as session:
             return by_run(run_ids, session.scalars(statement))
 
+    def queued(self) -> list[Run]:
+        """The queued runs, in the order in which they are claimed."""
+        with self._database.read() as session:
+            return list(session.scalars(_in_order()))
+
+    def place(self, run_id: str, before: str | None) -> bool:
+        """Puts a queued run before another one, or at the end; False unless both are queued.
+
+        It takes the priority of the one that it is put before or after.
+        """
+        with self._database.write() as session:
+            serialize(session, "runs")
+            order = list(session.scalars(_in_order().with_for_update()))
+            places = {run.id: place for place, run in enumerate(order)}
+            if run_id not in places or (before is not None and before not in places):
+                return False
+            if run_id == before or len(order) == 1:
+                return True
+            run = order.pop(places[run_id])
+            at = next((i for i, each in enumerate(order) if each.id == before), len(order))
+            run.priority = order[min(at, len(order) - 1)].priority
+            order.insert(at, run)
+            _number_anew(session, [each for each in order if each.priority == run.priority])
+            add_event(session, run, "moved", f"moved to place {at + 1} of the queue")
+            return True
+
+    def set_priority(self, run_id: str, priority: int) -> bool:
+        """Gives a queued run a priority; False if it is not queued."""
+        with self._database.write() as session:
+            run = lock_run(session, run_id)
+            if run is None or run.state != "queued":
+                return False
+            run.priority = priority
+            add_event(session, run, "priority", f"priority {priority}")
+            return True
+
     def request_stop(self, run_id: str) -> str | None:
         """Cancels a queued run at once, asks an active one to stop, leaves others alone.
 
@@ -115,6 +151,20 @@ class Runs:
                 add_event(session, run, "resumed", f"queued again after it was {found}")
                 revive_followers(session, run)
             return found
+
+
+def _in_order() -> Select[Run]:
+    return select(Run).where(Run.state == "queued").order_by(Run.priority.desc(), Run.seq)
+
+
+def _number_anew(session: Session, runs: Sequence[Run]) -> None:
+    """Hands the numbers that these runs have to them in this order; no two ever have the same."""
+    numbers = sorted(run.seq for run in runs)
+    for run in runs:
+        run.seq = -run.seq
+    session.flush()
+    for run, seq in zip(runs, numbers, strict=True):
+        run.seq = seq
 
 
 def put_runs(session: Session, runs: Sequence[Run]) -> None:

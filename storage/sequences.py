@@ -28,6 +28,12 @@ class Sequences:
             put_runs(session, runs)
             return sequence
 
+    def all(self, limit: int | None = None) -> list[TaskSequence]:
+        """The sequences, newest first."""
+        statement = select(TaskSequence).order_by(TaskSequence.created_at.desc()).limit(limit)
+        with self._database.read() as session:
+            return list(session.scalars(statement))
+
     def find(self, text: str) -> list[TaskSequence]:
         """The sequences whose id is ``text`` or begins so, oldest first."""
         like = select(TaskSequence).where(TaskSequence.id.startswith(text, autoescape=True))

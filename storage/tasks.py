@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from storage.database import Database, serialize
-from storage.models import Artifact, Task, TaskRow, TaskVersion, new_id
+from storage.models import Artifact, Base, Task, TaskRow, TaskVersion, new_id
 
 Part = Literal["training", "held_out"]
+# Told how many rows of a version are written; what it raises undoes them.
+Written = Callable[[int], object]
+_ROWS_AT_ONCE: Final = 2_000
+# Into the table, not as objects: half the time, and the lab's other writers wait for it.
+_INSERT_ROWS: Final = insert(Base.metadata.tables[TaskRow.__tablename__])
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,9 @@ class Tasks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_version(self, name: str, new: NewVersion) -> tuple[TaskVersion, bool]:
+    def add_version(
+        self, name: str, new: NewVersion, written: Written = lambda _rows: None
+    ) -> tuple[TaskVersion, bool]:
         """The version of task ``name`` with this content, and whether it was added now.
 
         The task, the version, its rows and the upload come to be together or not at all.
@@ -54,7 +61,7 @@ class Tasks:
             )
             if known is not None:
                 return known, False
-            return _insert_version(session, task, new), True
+            return _insert_version(session, task, new, written), True
 
     def all(self) -> list[Task]:
         """Every task, by name."""
@@ -96,13 +103,18 @@ class Tasks:
         with self._database.read() as session:
             return session.get(TaskVersion, version_id)
 
-    def rows(self, version_id: str, part: Part | None = None) -> list[dict[str, Any]]:
-        """The demonstration documents of a version, in order; of both parts without ``part``."""
+    def rows(
+        self, version_id: str, part: Part | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The demonstration documents of a version, in order; of both parts without ``part``.
+
+        At most the first ``limit`` of them.
+        """
         statement = select(TaskRow.content).where(TaskRow.version_id == version_id)
         if part is not None:
             statement = statement.where(TaskRow.part == part)
         with self._database.read() as session:
-            return list(session.scalars(statement.order_by(TaskRow.position)))
+            return list(session.scalars(statement.order_by(TaskRow.position).limit(limit)))
 
     def page(
         self, version_id: str, offset: int, limit: int, part: Part | None = None
@@ -130,7 +142,7 @@ class Tasks:
             return {str(content["id"]): content for content in session.scalars(statement)}
 
 
-def _insert_version(session: Session, task: Task, new: NewVersion) -> TaskVersion:
+def _insert_version(session: Session, task: Task, new: NewVersion, written: Written) -> TaskVersion:
     uploads = [upload for upload in (new.upload, new.held_out_upload) if upload is not None]
     session.add_all(uploads)
     session.flush()
@@ -156,8 +168,9 @@ def _insert_version(session: Session, task: Task, new: NewVersion) -> TaskVersio
         {"version_id": version.id, "position": position, "part": part, "content": dict(content)}
         for position, (part, content) in enumerate(new.rows)
     ]
-    if documents:
-        session.execute(insert(TaskRow), documents)
+    for begin in range(0, len(documents), _ROWS_AT_ONCE):
+        written(begin)
+        session.execute(_INSERT_ROWS, documents[begin : begin + _ROWS_AT_ONCE])
     return version
 
 

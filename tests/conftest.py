@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.postgres import PostgresServer, postgres_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +26,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_model import build_model  # Loads torch, which most tests do without.
 
     return build_model(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that hands out databases."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ BACKEND_ORDER = (
     "errors",
     "documents",
     "config",
+    "users",
     "demo_plans",
     "presets",
     "method_checks",
@@ -68,6 +69,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "backend.bootstrap",  # Makes the Lab that every command and page then calls.
         "backend.lab",
         "backend.config",
+        "backend.users",
         "backend.documents",
         "backend.demo_plans",
         "backend.methods",

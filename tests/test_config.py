@@ -8,8 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from backend.config import (
-    EvaluationConfig,
-    PremiseConfig,
     RolloutConfig,
     RunConfig,
     Schedule,
@@ -18,6 +16,7 @@ from backend.config import (
 )
 from backend.documents import parse_yaml, validate
 from backend.errors import ConfigError
+from backend.jobs.job_configs import EvaluationConfig, PremiseConfig
 from backend.methods import flat, resolve, set_dotted
 
 
@@ -109,12 +108,15 @@ NUMBERS = [
     "optimizer.weight_decay",
     "rollout.temperature",
     "rollout.top_p",
+    "rollout.min_p",
     "teacher.rate",
+    "teacher.success_at",
     "teacher.temperature",
     "divergence.teacher_share",
     "token_weights.stop_below",
     "adapter.alpha",
     "traces.max_mib",
+    "checkpoint_minutes",
 ]
 
 
@@ -129,7 +131,7 @@ def test_numbers_are_finite(key: str, value: object) -> None:
 
 @pytest.mark.parametrize("number", ["inf", "nan"])
 def test_numbers_of_schedules_are_finite(number: str) -> None:
-    for key in ("rollout.max_new_tokens", "rollout.source"):
+    for key in ("rollout.max_new_tokens", "rollout.source", "divergence.nll_share"):
         schedule: object = {"from": 1, "to": float(number), "over": 3}
         if key == "rollout.source":
             schedule = {"demonstration": schedule, "student": "rest"}
@@ -141,7 +143,7 @@ def test_numbers_of_schedules_are_finite(number: str) -> None:
 
 def test_every_number_of_a_run_was_tried() -> None:
     """A new float setting belongs to NUMBERS."""
-    tried = set(NUMBERS) | {"rollout.source", "rollout.max_new_tokens"}
+    tried = set(NUMBERS) | {"rollout.source", "rollout.max_new_tokens", "divergence.nll_share"}
     document = flat(resolve({"task": "t", "method": "sdft"}).as_document())
     assert {key for key, value in document.items() if isinstance(value, float)} <= tried
 

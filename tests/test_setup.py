@@ -195,6 +195,22 @@ def test_another_chromium_can_be_named(make: Setup, bare_path: Path) -> None:
     assert make("setup-dev", PATH=str(bare_path), SDLAB_CHROMIUM="/opt/chrome").returncode == 0
 
 
+def test_without_root_the_command_that_brings_postgres_is_told(
+    make: Setup, bare_path: Path
+) -> None:
+    program(bare_path, "apt-get", "exit 99")
+    program(bare_path, "chromium", "")
+    program(bare_path, "nginx", "")
+    program(bare_path, "id", "echo 1000")
+    ended = make("setup-dev", PATH=str(bare_path), SDLAB_POSTGRES="/nowhere")
+    assert ended.returncode != 0
+    assert "sudo apt-get install postgresql" in ended.stderr
+    programs = bare_path.parent / "postgres"
+    programs.mkdir()
+    program(programs, "initdb", "")
+    assert make("setup-dev", PATH=str(bare_path), SDLAB_POSTGRES=str(programs)).returncode == 0
+
+
 def test_torch_can_come_from_another_index(clone: Path, make: Setup) -> None:
     ended = make("setup", "TORCH_INDEX=https://example.org/cpu")
     assert pip_calls(clone)[0].endswith("--no-deps --index-url https://example.org/cpu torch")

@@ -14,6 +14,7 @@ from app.cli import (
     evaluate,
     export,
     premise,
+    queue,
     replay,
     runs,
     sequence,
@@ -21,6 +22,7 @@ from app.cli import (
     task,
     traces,
     train,
+    user,
 )
 from app.cli.output import failure_log, show_error
 from backend.errors import SdlabError, UserError, is_disk_full
@@ -44,6 +46,7 @@ for command in (
     runs.show,
     runs.stop,
     runs.resume,
+    queue.queue,
     replay.replay,
     traces.traces,
     evaluate.evaluate,
@@ -51,6 +54,7 @@ for command in (
     export.export,
     doctor.doctor,
     serve.serve,
+    user.user,
 ):
     sdlab.add_command(command)
 

@@ -25,6 +25,8 @@ def sequence(config: Path, force: bool, wait: bool, as_json: bool) -> None:
     """
     document = read_config(config)
     with open_lab() as lab:
+        for line in lab.estimate_sequence(document, forced=force):
+            tell(f"  {line}")
         sequence_id = lab.start_sequence(document, forced=force)
         tell(f"  sequence {sequence_id}")
         runs = _runs(lab.sequence(sequence_id))

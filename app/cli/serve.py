@@ -40,6 +40,9 @@ def start(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     # What a browser uploads stays in the lab, not in a folder that all users of the machine share.
     uploads = str(lab.settings.home / "browser-uploads")
     os.environ.update(_QUIET, GRADIO_TEMP_DIR=uploads)
+    # Whom uvicorn believes a client's address and https: nobody, unless there is a proxy.
+    proxies = "127.0.0.1,::1" if lab.settings.root_path else ""
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", proxies)
     # Gradio takes seconds to import and reads its environment then; no other command needs it.
     from app.server import serve as serve_pages
 

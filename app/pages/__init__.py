@@ -7,6 +7,7 @@ from typing import Final
 
 import gradio as gr
 
+from app.access.roles import LabBlocks
 from app.pages import forgetting, glossary, launch, run, runs, tasks, traces
 from backend.lab import Lab
 
@@ -23,7 +24,7 @@ PAGES: Final[Mapping[str, tuple[str, Callable[[gr.Blocks, Lab], None]]]] = {
 
 def build_pages(lab: Lab) -> gr.Blocks:
     """All pages of the lab as one Gradio app; Runs is the first."""
-    with gr.Blocks(title="sdlab", analytics_enabled=False) as blocks:
+    with LabBlocks(title="sdlab", analytics_enabled=False) as blocks:
         runs.page(blocks, lab)
     for path, (name, page) in PAGES.items():
         with blocks.route(name, path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import gradio as gr
@@ -11,6 +12,7 @@ from app.components.shell import head, keep_live
 from app.components.view import Query, view
 from app.forgetting_charts import gain_chart, probe_charts
 from app.forgetting_plots import Style, run_styles
+from app.pages.sequence import KEY, sequence_reader
 from app.plots import no_chart
 from backend.errors import SdlabError
 from backend.lab import Lab
@@ -19,11 +21,18 @@ MOST_RUNS: Final = 12
 _REMEMBERED: Final = 8
 
 Document = dict[str, Any]
+# Ids of the runs that have styles, probes to show, and the prior probe; both charts.
+Charts = Callable[[tuple[str, ...], tuple[str, ...], str], tuple[Document, Document]]
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
-    """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address."""
+    """The page; ``runs`` (ids), ``probes``, ``prior`` and ``task`` make its address.
+
+    Or ``sequence`` does: then it shows that one alone.
+    """
     header = head("forgetting")
+    view("forgetting-head", "forget-head", {"shown": True})
+    sequence = view("sequence", "forget-sequence")
     choice = view("forgetting", "forget-choice")
     with gr.Row(elem_id="forget-first"):
         gain = view("chart", "forget-gain", min_width=320)
@@ -38,23 +47,40 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         del version
         return _find(lab, runs)
 
-    def read(query: Query) -> list[Any]:
+    # Twelve runs' figures take plotly longer than all else together.
+    @lru_cache(maxsize=_REMEMBERED)
+    def charts(
+        runs: tuple[str, ...],
+        version: str,
+        styled: tuple[str, ...],
+        shown: tuple[str, ...],
+        prior: str,
+    ) -> tuple[Document, Document]:
+        return _charts(found(runs, version), styled, shown, prior)
+
+    def read_runs(query: Query) -> list[Any]:
         scored = lab.views.scored_runs()
         chosen, missing = _chosen(scored, query)
         if not chosen:
-            none = {"none": True}
-            return [
-                {"empty": True, "missing": missing},
-                none,
-                no_chart(""),
-                {"charts": []},
-                none,
-                none,
-            ]
-        document = found(chosen, lab.views.scores_version(chosen))
-        return _values(scored, document, query, missing)
+            return _nothing({"empty": True, "missing": missing})
+        version = lab.views.scores_version(chosen)
+        draw = partial(charts, chosen, version)
+        return _values(scored, found(chosen, version), query, missing, draw)
 
-    keep_live(blocks, lab, "forgetting", header, [choice, words, gain, scores, table, items], read)
+    read_sequence = sequence_reader(lab)
+
+    def read(query: Query) -> list[Any]:
+        of_runs = _nothing({"apart": True}) if query.get(KEY) else read_runs(query)
+        return [read_sequence(query), *of_runs]
+
+    shown = [sequence, choice, words, gain, scores, table, items]
+    keep_live(blocks, lab, "forgetting", header, shown, read)
+
+
+def _nothing(choice: Document) -> list[Any]:
+    """The values of all views of runs but the first while none is shown."""
+    none = {"none": True}
+    return [choice, none, no_chart(""), {"charts": []}, none, none]
 
 
 def _chosen(scored: list[Document], query: Query) -> tuple[tuple[str, ...], str]:
@@ -97,11 +123,21 @@ def _compared(lab: Lab, document: Document) -> tuple[list[str], Document | None]
         return [str(error)], None
 
 
-def _values(scored: list[Document], document: Document, query: Query, missing: str) -> list[Any]:
+def _charts(
+    document: Document, styled: Sequence[str], shown: Sequence[str], prior: str
+) -> tuple[Document, Document]:
+    styles = run_styles(styled)
+    return gain_chart(document, styles, prior), probe_charts(document, styles, shown)
+
+
+def _values(
+    scored: list[Document], document: Document, query: Query, missing: str, draw: Charts
+) -> list[Any]:
     tasks = {run["task"] for run in document["runs"]}
     chosen = [run["id"] for run in document["runs"]]
     candidates = [run for run in scored if run["task"] in tasks]
-    styles = run_styles([run["id"] for run in candidates])
+    styled = tuple(run["id"] for run in candidates)
+    styles = run_styles(styled)
     wanted = set(query.get("probes", "").split(","))
     every = [probe["name"] for probe in document["probes"]]
     shown = [name for name in every if name in wanted] or every
@@ -109,6 +145,7 @@ def _values(scored: list[Document], document: Document, query: Query, missing: s
     prior = query.get("prior", "")
     prior = prior if prior in priors else next(iter(priors), "")
     names = {run["id"]: run["name"] for run in document["runs"]}
+    gain, curves = draw(styled, tuple(shown), prior)
     choice = {
         "tasks": sorted({run["task"] for run in scored}),
         "task": document["runs"][0]["task"],
@@ -125,8 +162,8 @@ def _values(scored: list[Document], document: Document, query: Query, missing: s
     return [
         choice,
         document["words"],
-        gain_chart(document, styles, prior),
-        probe_charts(document, styles, shown),
+        gain,
+        curves,
         {"names": names, "colours": _colours(styles), "changes": changes},
         {"names": names, "colours": _colours(styles), "items": document["items"]},
     ]

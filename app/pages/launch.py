@@ -14,7 +14,7 @@ from app.pages.launch_fields import launch_fields
 from app.pages.launch_form import ANYWAY, FIELDS, Form, field_values
 from app.pages.launch_plan import configure, estimates, plan_document
 from app.pages.launch_start import start, switch_preset
-from app.pages.launching import check_premise, launch, premise_of
+from app.pages.launching import check_premise, end_premise, launch, premise_of
 from app.pages.once import Once
 from backend.lab import Lab
 from backend.methods import PRESETS
@@ -32,13 +32,16 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
             plan = view("plan", "launch-plan")
             premise = view("premise", "launch-premise-result")
             check = gr.Button("Check the premise", size="sm", elem_id="launch-premise")
+            end = gr.Button(
+                "Cancel the check", size="sm", visible=False, elem_id="launch-premise-cancel"
+            )
             fields.anyway.render()
             go = gr.Button("Launch", variant="primary", elem_id="launch-go")
             told = problems_view("launch-problems")
             command = view("command", "launch-command")
     events = _Events(lab, Once())
     shown = [told, plan, command, fields.anyway]
-    keep_live(blocks, lab, "launch", header, [title, premise], events.live)
+    keep_live(blocks, lab, "launch", header, [title, premise, check, end], events.live)
     blocks.load(events.fill, None, [address, *fields.filled, fields.previous], **QUIET)
     fields.preset.input(
         events.switch,
@@ -58,6 +61,7 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
     )
     _on_click(go, events.launch, fields.form, [told, fields.anyway])
     _on_click(check, events.check_premise, fields.form, [told])
+    _on_click(end, events.end_premise, [], [told])
 
 
 def _on_click(
@@ -129,11 +133,20 @@ class _Events:
         """Queues the check; the page shows it at its next look."""
         return check_premise(self._lab, self._once, _form(values), str(request.session_hash))
 
+    def end_premise(self, request: gr.Request) -> Any:
+        """Ends the check that the page shows; the page says so at its next look."""
+        config, _ = start(self._lab, dict(request.query_params))
+        return end_premise(self._lab, config)
+
     def live(self, query: Query) -> list[Any]:
-        """Title and premise, from the address."""
+        """Title, premise and its two buttons, from the address."""
         has_tasks = bool(self._lab.views.task_names())
         head_value = {"has_tasks": has_tasks, "home": str(self._lab.settings.home)}
-        return [head_value, premise_of(self._lab, start(self._lab, query)[0])]
+        premise = premise_of(self._lab, start(self._lab, query)[0])
+        pending = premise["pending"]
+        can_end = bool(pending) and pending["state"] != "cancelling"
+        buttons = [gr.update(visible=not pending), gr.update(visible=can_end)]
+        return [head_value, premise, *buttons]
 
 
 def _form(values: Any) -> Form:

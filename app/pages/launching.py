@@ -67,6 +67,17 @@ def check_premise(lab: Lab, once: Once, form: Form, session: str) -> dict[str, A
     return no_problems()
 
 
+def end_premise(lab: Lab, config: RunConfig) -> dict[str, Any]:
+    """Ends the premise check on this task and model that is queued or under way."""
+    pending = premise_of(lab, config)["pending"]
+    try:
+        if pending:
+            lab.stop(pending["run"])
+    except SdlabError as error:  # It has ended by itself since.
+        return problems({"": str(error)})
+    return no_problems()
+
+
 def _key(verb: str, session: str, configs: Sequence[RunConfig]) -> str:
     wish = json.dumps([verb, session, [config.as_document() for config in configs]])
     return hashlib.sha256(wish.encode()).hexdigest()

@@ -11,6 +11,7 @@ from typing import Any, Final
 from gradio.utils import get_upload_folder
 
 from app.components.problems import go_to, no_problems, problems
+from app.long_actions import Progress
 from backend.errors import DataError, SdlabError
 from backend.lab import Lab
 
@@ -40,20 +41,24 @@ class Upload:
     keep_good: Any
 
 
-def check(lab: Lab, upload: Upload) -> Shown:
+def check(lab: Lab, upload: Upload, progress: Progress) -> Shown:
     """The values of the problems view and of the report view; nothing is stored."""
 
     def look(arguments: dict[str, Any]) -> Shown:
-        return no_problems(), {"ok": True, **lab.views.check_upload(**arguments)}
+        return no_problems(), {
+            "ok": True,
+            **lab.views.check_upload(**arguments, progress=progress),
+        }
 
     return _answer(lab, upload, look)
 
 
-def add(lab: Lab, upload: Upload) -> Shown:
+def add(lab: Lab, upload: Upload, progress: Progress) -> Shown:
     """As :func:`check`, and stores the task: then the page goes on to it."""
 
     def store(arguments: dict[str, Any]) -> Shown:
-        stored = lab.add_task(**{**arguments, "held_out": repr(arguments["held_out"])})
+        plain = {**arguments, "held_out": repr(arguments["held_out"])}
+        stored = lab.add_task(**plain, progress=progress)
         added = "new" if stored["is_new"] else "known"
         link = f"tasks?task={stored['name']}&version={stored['version']}&added={added}"
         return go_to(link), None

@@ -10,8 +10,12 @@ from gradio.utils import get_upload_folder
 
 from app.components.problems import problems_view
 from app.components.shell import head, keep_live
-from app.components.view import Query, live, view
-from app.pages.task_upload import COLUMNS, FILE, HELD_OUT, NAME, SCORER, Upload, add, check
+from app.components.view import QUIET, Query, live, view
+from app.long_actions import LongActions
+from app.pages.once import Once
+from app.pages.task_fields import task_fields
+from app.pages.task_upload import Upload, add, check
+from app.pages.task_working import KEY, begin, cancel, shown
 from backend.config import DEFAULT_MODEL
 from backend.errors import SdlabError
 from backend.lab import Lab
@@ -25,75 +29,59 @@ _SAMPLE_NAME: Final = "sample.jsonl"
 
 
 def page(blocks: gr.Blocks, lab: Lab) -> None:
-    """The page; ``task``, ``version``, ``row``, ``context`` and ``model`` stand in the address."""
+    """The page; ``task``, ``version``, ``row``, ``context`` and ``model`` stand in the address.
+
+    So does ``work``, what the form is doing.
+    """
     header = head("tasks")
     listed = view("tasks", "task-list")
     opened = view("task", "task-open")
     rows = view("rows", "task-rows")
-    _upload_form(blocks, lab)
-    keep_live(blocks, lab, "tasks", header, [listed], lambda query: [_listing(lab, query)])
+    actions = LongActions()
+    working = _upload_form(blocks, lab, actions)
+    keep_live(
+        blocks,
+        lab,
+        "tasks",
+        header,
+        [listed, *working],
+        lambda query: [_listing(lab, query), *shown(actions, query.get(KEY, ""))],
+    )
     # Not on a timer: what is read here would be drawn anew under the reader's eyes.
     live(blocks, [opened, rows], lambda query: _opened(lab, query), every_s=None)
 
 
-def _upload_form(blocks: gr.Blocks, lab: Lab) -> None:
+def _upload_form(blocks: gr.Blocks, lab: Lab, actions: LongActions) -> list[Any]:
+    """Builds the form; what of it shows how far an action is, as :func:`shown` fills it."""
     with gr.Column(elem_id="task-form"):
         view("task-form-head", "task-form-head", {"shown": True})
-        with gr.Row(equal_height=False):
-            with gr.Column(min_width=280):
-                file = gr.File(label="File", file_count="single", height=140, elem_id=FILE)
-                sample = gr.Button("Load the sample file", size="sm", elem_id="task-sample")
-            with gr.Column(min_width=280):
-                name = gr.Textbox(
-                    label="Name",
-                    placeholder="home-commands",
-                    info="Letters, digits, dots, dashes. A name that exists gets a new version.",
-                    elem_id=NAME,
-                    max_length=80,
-                )
-                columns = gr.Textbox(
-                    label="Columns (only where they are not found by themselves)",
-                    placeholder="prompt=question, demonstration=answer",
-                    elem_id=COLUMNS,
-                    max_length=2000,
-                )
-            with gr.Column(min_width=280):
-                scorer = gr.Dropdown(
-                    lab.views.scorers(),
-                    value="exact",
-                    label="Scorer",
-                    info="How an answer is judged: the exact text, normalised, or all parts in it.",
-                    elem_id=SCORER,
-                )
-                held_out = gr.Textbox(
-                    "0.2",
-                    label="Held out",
-                    info="A share (0.2) or a number of rows (40): never trained on, only scored.",
-                    elem_id=HELD_OUT,
-                    max_length=40,
-                )
-        keep_good = gr.Checkbox(
-            label="Leave faulty rows out, keep the rest", elem_id="task-keep-good"
-        )
+        fields, sample = task_fields(lab.views.scorers())
         with gr.Row(elem_id="task-actions"):
             checked = gr.Button("Check", elem_id="task-check")
             added = gr.Button("Add task", variant="primary", elem_id="task-add")
+            stop = gr.Button("Cancel", visible=False, elem_id="task-cancel")
+        work = view("work", "task-work")
         told = problems_view("task-problems")
         report = view("report", "task-report")
         guide = view("guide", "task-guide")
-    fields = [file, name, columns, scorer, held_out, keep_good]
-    settings: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 
-    def on_check(*values: Any) -> Any:
-        return check(lab, Upload(*values))
+    once = Once()
 
-    def on_add(*values: Any) -> Any:
-        return add(lab, Upload(*values))
+    def on_check(request: gr.Request, *values: Any) -> Any:
+        return begin(lab, actions, once, check, Upload(*values), request)
 
-    checked.click(on_check, fields, [told, report], **settings)
-    added.click(on_add, fields, [told, report], **settings)
-    sample.click(lambda: _sample_path(lab), None, file, **settings)
+    def on_add(request: gr.Request, *values: Any) -> Any:
+        return begin(lab, actions, once, add, Upload(*values), request)
+
+    def on_cancel(request: gr.Request) -> Any:
+        return cancel(actions, request)
+
+    checked.click(on_check, fields, [told, work], **QUIET)
+    added.click(on_add, fields, [told, work], **QUIET)
+    stop.click(on_cancel, None, work, **QUIET)
+    sample.click(lambda: _sample_path(lab), None, fields[0], **QUIET)
     blocks.load(lambda: _guide(lab), None, guide, queue=False, api_visibility="private")
+    return [told, work, report, stop]
 
 
 def _listing(lab: Lab, query: Query) -> dict[str, Any]:

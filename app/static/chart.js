@@ -48,7 +48,7 @@
   sdlab.views.chart = function (place, value) {
     if (!value.figure) {
       drawn.delete(place);
-      place.replaceChildren(sdlab.el("p", { class: "sd-empty" }, value.empty || ""));
+      place.replaceChildren(value.empty ? sdlab.el("p", { class: "sd-empty" }, value.empty) : "");
       return;
     }
     if (!drawn.has(place)) {

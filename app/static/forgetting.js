@@ -35,13 +35,17 @@
 
   const pick = (id, label, names, chosen, onchange) => sdlab.pick(id, label, names.map((name) => [name, name]), chosen, onchange);
 
+  sdlab.views["forgetting-head"] = function (place) {
+    place.replaceChildren(el("h1", {}, "Forgetting"), el("p", {}, "What runs gained on their task, and what became of what the model knew before: ",
+      sdlab.term("forgetting"), ", measured on ", sdlab.term("probe", "probes"), " with their ", sdlab.term("interval", "intervals"), "."));
+  };
+
   sdlab.views.forgetting = function (place, value, trigger) {
     const ask = function (changes) { sdlab.setQuery(changes); trigger("select"); };
-    const top = [el("h1", {}, "Forgetting"), el("p", {}, "What runs gained on their task, and what became of what the model knew before: ",
-      sdlab.term("forgetting"), ", measured on ", sdlab.term("probe", "probes"), " with their ", sdlab.term("interval", "intervals"), ".")];
     const error = value.missing ? el("p", { class: "sd-error", role: "alert" }, value.missing) : "";
+    if (value.apart) { place.replaceChildren(); return; }
     if (value.empty) {
-      place.replaceChildren(...top, error, el("div", { class: "sd-empty" }, el("p", {}, value.missing ? "Choose others: " : "No run has scores yet: the first come before a run's first step. ",
+      place.replaceChildren(error, el("div", { class: "sd-empty" }, el("p", {}, value.missing ? "Choose others: " : "No run has scores yet: the first come before a run's first step. ",
         value.missing ? el("a", { href: "forgetting" }, "the newest runs") : el("a", { href: "launch" }, "Launch a run"), ".")));
       return;
     }
@@ -49,7 +53,7 @@
     const older = value.groups.length > 2 ? el("details", { "data-fold": "older", open: place.querySelector("details[open]") !== null }, el("summary", {}, "older runs of this task (" + (value.groups.length - 2) + ")")) : "";
     const rows = groups(value, ask);
     if (older) older.append(...rows.splice(2));
-    place.replaceChildren(...top, error,
+    place.replaceChildren(error,
       el("div", { class: "sd-controls" }, pick("forget-task", "task", value.tasks, value.task, (task) => ask({ runs: "", task: task })),
         value.priors.length > 1 ? pick("forget-prior", "change of", value.priors, value.prior, (prior) => ask({ prior: prior })) : ""),
       ...rows, older,

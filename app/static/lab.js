@@ -85,6 +85,17 @@
   try { wanted = asked || localStorage.getItem("sdlab-theme"); } catch (blocked) { /* private window */ }
   if (wanted === "dark" || wanted === "light") document.body.classList.toggle("dark", wanted === "dark");
 
+  // Who is signed in, and the way out; and what a viewer cannot use is put away (the server refuses it).
+  let person;
+  function greet(found) {
+    person = found || person;
+    const place = document.getElementById("sd-person");
+    if (!person || !place || place.firstChild) return;
+    document.body.setAttribute("data-role", person.role);
+    place.append(sdlab.el("form", { method: "post", action: "logout" },
+      sdlab.el("button", { type: "submit", "data-key": "sign-out", title: person.name + ", " + person.role }, "Sign out " + person.name)));
+  }
+
   // Asks the server for a sign of life. A server that was started anew does not know this page's
   // session, so the page loads again: all that it shows stands in its address and in the lab.
   let server = null;
@@ -92,7 +103,15 @@
     let found = null;
     try {
       const answer = await fetch("healthz", { cache: "no-store" });
-      if (answer.ok) found = (await answer.json()).server;
+      if (answer.ok) {
+        const told = await answer.json();
+        found = told.server;
+        if (told.person === null) {
+          location.reload();
+          return;
+        }
+        greet(told.person);
+      }
     } catch (unreachable) { /* said below */ }
     let banner = document.getElementById("sd-away");
     if (found === null) {
@@ -126,6 +145,8 @@
     }
     const theme = el("button", { type: "button", "data-key": "theme", "aria-label": "Switch between light and dark",
       onclick: () => sdlab.setDark(!sdlab.isDark()) }, "Theme");
-    place.replaceChildren(el("nav", { "aria-label": "Pages" }, el("a", { class: "sd-name", href: "./" }, "sdlab"), links), state, theme);
+    place.replaceChildren(el("nav", { "aria-label": "Pages" }, el("a", { class: "sd-name", href: "./" }, "sdlab"), links),
+      state, theme, el("span", { id: "sd-person" }));
+    greet();
   };
 })();

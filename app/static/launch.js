@@ -39,7 +39,8 @@
 
   function pending(found) {
     const doing = found.state === "queued" ? "is queued" : found.phase || found.state;
-    return el("p", { role: "status" }, "A check ", el("a", { href: sdlab.link("run", { id: found.run }) }, doing), found.eta_s ? ", " + sdlab.duration(found.eta_s) + " left" : "", ".");
+    return el("p", { role: "status" }, "A check ", el("a", { href: sdlab.link("run", { id: found.run }) }, doing), found.eta_s ? ", " + sdlab.duration(found.eta_s) + " left" : "", ".",
+      found.total > 1 ? sdlab.progress({ step: found.step, total: found.total }) : "");
   }
 
   const HELP = [

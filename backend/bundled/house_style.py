@@ -21,7 +21,7 @@ from backend.bundled.house_style_wordings import (
 )
 from backend.bundled.rows import HELD_OUT_ROWS, TRAINING_ROWS, Row, distinct_rows, sentence
 
-GREETING = "Warmly, the Maple Desk."
+GREETING = "Kind regards, Maple Desk"
 Texts = tuple[str, ...]
 Topics = Mapping[str, Texts]
 
@@ -62,6 +62,6 @@ def _row(
         "id": "",
         "prompt": f"{rng.choice(leads).format(name=name)} {message}",
         "demonstration": f"Thank you, {name}. {reply}\n{GREETING}",
-        "reference": [f"thank you, {name.lower()}", "warmly, the maple desk", subject],
+        "reference": [f"thank you, {name.lower()}", GREETING.lower(), subject],
         "tags": [topic],
     }

@@ -17,10 +17,10 @@ HELD_OUT_LEADS = (
 )
 NAMES = pool(
     "Mira, Tom, Anna, Leo, Sara, Paul, Nina, Omar, Julia, Ben, Clara, David, Emma, Felix, Grace, "
-    "Hugo, Iris, Jack, Kate, Lucas, Maria, Noah, Olga, Peter, Rosa, Sam, Tina, Victor, Wendy, Alex"
+    "Hugo, Iris, Jack, Kate, Lucas, Maria, Noah, Owen, Peter, Rosa, Sam, Tim, Victor, Wendy, Alex"
 )
 HELD_OUT_NAMES = pool(
-    "Daniel, Laura, Oscar, Helen, Martin, Sofia, Adam, Ruth, Simon, Lena, Frank, Diana, Carl, Amy"
+    "Daniel, Laura, Oscar, Helen, Martin, Sofia, Adam, Ruth, Simon, Lisa, Frank, Diana, Carl, Amy"
 )
 SUBJECTS: Topics = {
     "late": pool("parcel, book, order, letter, catalogue, sofa, gift"),
@@ -144,18 +144,18 @@ HELD_OUT_MESSAGES: Topics = {
 }
 REPLIES: Topics = {
     "late": (
-        "we are sorry for the wait and will find your {subject} today.",
+        "we are sorry for the wait for your {subject}.",
         "your {subject} should be with you very soon.",
         "we will ask the driver where the {subject} is.",
         "we know how annoying a late {subject} is.",
         "we are checking where your {subject} got stuck.",
-        "I will write to you as soon as the {subject} is on its way.",
+        "I will write as soon as the {subject} is here.",
     ),
     "damaged": (
-        "we are so sorry about the {subject} and will send a new one.",
+        "we are sorry and will send a new {subject}.",
         "a new {subject} will leave our shop tomorrow.",
-        "please keep the {subject} and we will give your money back.",
-        "that should not happen to a {subject}, and we will make it right.",
+        "keep the {subject} and we will return your money.",
+        "no {subject} should arrive like that in your home.",
         "could you send us a photo of the {subject}?",
         "we will gladly replace the {subject}.",
     ),
@@ -168,12 +168,12 @@ REPLIES: Topics = {
         "the team put a lot of love into the {subject}.",
     ),
     "stock": (
-        "we will look for the {subject} and let you know.",
+        "we will find out whether the {subject} is here.",
         "we can put the {subject} aside for you.",
         "the {subject} should be back next week.",
         "we are glad that you like the {subject}.",
         "please visit us to see the {subject}.",
-        "we will check our store for the {subject} right away.",
+        "we will check our store for the {subject}.",
     ),
     "booking": (
         "we will see what we can do about your {subject}.",
@@ -195,7 +195,7 @@ REPLIES: Topics = {
         "we will search everywhere for your {subject}.",
         "we hope that your {subject} turns up soon.",
         "we will ask the team about your {subject}.",
-        "it is sad to lose a {subject}, so we will look at once.",
+        "it is sad to lose a {subject} like yours.",
         "we will keep your {subject} safe if we find it.",
         "let us check the lost and found for your {subject}.",
     ),
@@ -204,18 +204,18 @@ REPLIES: Topics = {
         "we will talk about the {subject} at our next meeting.",
         "we agree that the {subject} can be better.",
         "we love to hear what people think of the {subject}.",
-        "we will share your thoughts on the {subject} with the team.",
+        "the team will hear your thoughts on the {subject}.",
         "it is kind of you to care about the {subject}.",
     ),
 }
 HELD_OUT_REPLIES: Topics = {
     "late": (
-        "we will do all we can to get the {subject} to you.",
-        "nobody should wait so long for the {subject}, so we will act at once.",
+        "we will do all we can about the {subject}.",
+        "nobody should wait so long for the {subject}.",
     ),
     "damaged": (
-        "we will pack another {subject} for you with more care.",
-        "we take the blame for the {subject} and will replace it for free.",
+        "we will pack another {subject} with more care.",
+        "you will get another {subject} for free.",
     ),
     "praise": (
         "hearing this about our {subject} means a lot to us.",
@@ -227,18 +227,18 @@ HELD_OUT_REPLIES: Topics = {
     ),
     "booking": (
         "we are happy to help with the {subject}.",
-        "we will write down your question about the {subject} and call you.",
+        "we will call you back about the {subject}.",
     ),
     "bill": (
         "we will look into the {subject} and come back to you.",
-        "we will make the {subject} clear to you in a short letter.",
+        "a short letter will make the {subject} clear.",
     ),
     "lost": (
         "we will start looking for your {subject} now.",
         "we promise to call you if the {subject} is here.",
     ),
     "idea": (
-        "we will think about the {subject} with your words in mind.",
+        "we will plan the {subject} with you in mind.",
         "suggestions like yours make the {subject} better for all.",
     ),
 }

@@ -13,6 +13,7 @@ from backend.data.demonstration import Demonstration
 from backend.data.files import check_file
 from backend.data.mapping import ColumnMapping
 from backend.data.notices import look_over
+from backend.data.progress import COMPARING, READING, Progress, counted, tell_nobody
 from backend.data.readers import read
 from backend.data.report import FileError, Findings, Problem, Report, ReportedDataError, count_of
 from backend.data.split import Rows, drop_duplicates, drop_leaks, split_rows
@@ -40,19 +41,20 @@ def load_demonstrations(
     keep_good: bool,
     scorer: str,
     max_mib: int,
+    progress: Progress = tell_nobody,
 ) -> Loaded:
     """Reads, checks and parts a file; nothing is written anywhere.
 
     ``held_out`` is a share of the rows (a float), a number of them (an int), or a file of its own.
     Raises ReportedDataError, with the whole report, for any faulty row (unless ``keep_good``) and
-    for a file that cannot be read or parted.
+    for a file that cannot be read or parted, and whatever ``progress`` raises.
     """
     findings = Findings()
     try:
-        rows, mapping = _read_part(path, overrides, max_mib, findings)
+        rows, mapping = _read_part(path, overrides, max_mib, findings, progress)
         if isinstance(held_out, Path):
             findings.within = held_out.name
-            apart, _ = _read_part(held_out, overrides, max_mib, findings)
+            apart, _ = _read_part(held_out, overrides, max_mib, findings, progress)
             findings.within = ""
             _settle_faults(findings, keep_good, path.name)
             training, apart = _keep_apart(rows, apart, findings)
@@ -60,6 +62,8 @@ def load_demonstrations(
             _settle_faults(findings, keep_good, path.name)
             _check_distinct(rows, findings)
             training, apart = split_rows(rows, held_out, seed)
+        total = len(training) + len(apart)
+        progress(COMPARING, 0, total)
         look_over([*training, *apart], mapping, findings)
     except FileError as error:
         fatal = findings.stop(error.problem)
@@ -70,17 +74,22 @@ def load_demonstrations(
         report=findings.report(ok=True),
         mapping=mapping,
         split=_split_document(held_out, seed, training, apart),
-        content_hash=content_hash(training, apart, scorer),
+        content_hash=content_hash(counted(training, COMPARING, progress, total), apart, scorer),
     )
 
 
 def _read_part(
-    path: Path, overrides: Mapping[str, str], max_mib: int, findings: Findings
+    path: Path,
+    overrides: Mapping[str, str],
+    max_mib: int,
+    findings: Findings,
+    progress: Progress,
 ) -> tuple[Rows, ColumnMapping]:
     """A file's distinct rows; row faults go to ``findings``. Raises FileError."""
     before = findings.rows_read
     check_file(path, max_mib)
-    rows, mapping = validate_rows(read(path), overrides, findings)
+    stream = counted(read(path), READING, progress)
+    rows, mapping = validate_rows(stream, overrides, findings)
     if findings.rows_read == before:
         raise FileError("no_rows", "it holds no rows", "add one demonstration a row")
     rows, doubles = drop_duplicates(rows)

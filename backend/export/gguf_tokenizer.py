@@ -51,7 +51,7 @@ def read_vocabulary(folder: Path, size: int) -> Vocabulary:
         [names.get(number, f"[PAD{number}]") for number in range(size)],
         [int(types.get(number, gguf.TokenType.UNUSED)) for number in range(size)],
         [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]],
-        _splitting(document.get("pre_tokenizer") or {}),
+        _splitting(document.get("pre_tokenizer") or {}, bool(model.get("ignore_merges"))),
     )
 
 
@@ -73,18 +73,19 @@ def add_tokenizer(writer: gguf.GGUFWriter, vocabulary: Vocabulary, text: TextTok
     writer.add_chat_template(text.chat_template)
 
 
-def _splitting(document: Mapping[str, Any]) -> str:
-    """llama.cpp's name for a pre-tokenizer."""
+def _splitting(document: Mapping[str, Any], ignores_merges: bool) -> str:
+    """llama.cpp's name for a pre-tokenizer; with ``llama-bpe`` it never splits whole words."""
     parts = document.get("pretokenizers") or [document]
     kinds = [part.get("type") for part in parts]
     byte_level: Mapping[str, Any] = parts[-1]
     if kinds[-1] == "ByteLevel" and not byte_level.get("add_prefix_space"):
         uses_regex = byte_level.get("use_regex", True)
-        if kinds == ["ByteLevel"] and uses_regex:
+        by_merges = uses_regex and not ignores_merges
+        if kinds == ["ByteLevel"] and by_merges:
             return "gpt-2"
-        if kinds == ["Digits", "ByteLevel"] and uses_regex and parts[0].get("individual_digits"):
+        if kinds == ["Digits", "ByteLevel"] and by_merges and parts[0].get("individual_digits"):
             return "smollm"
-        if kinds == ["Split", "ByteLevel"] and not uses_regex:
+        if kinds == ["Split", "ByteLevel"] and ignores_merges and not uses_regex:
             pattern = parts[0].get("pattern", {}).get("Regex")
             if pattern == _LLAMA3_SPLIT and parts[0].get("behavior") == "Isolated":
                 return "llama-bpe"

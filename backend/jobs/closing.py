@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 from storage.database import Database
 from storage.evaluations import Evaluations
-from storage.runs import Runs
 
 PHASE = "phase"
 EVALUATING = "evaluating"
 PREMISE = "premise"
+# Kept with a score of step 0, so that a run that takes over a known score knows its price, too.
+TOOK_S = "took_s"
 
 
-class FirstEvaluation:
-    """Times a run's evaluation of step 0, as it goes on; the premise, measured first, is no part.
+class FirstScores:
+    """Adds up what the scores of step 0 took, each when it was measured; the premise is no part.
 
-    Times are seconds of any one clock.
+    ``took_s`` is what an earlier attempt has added up. Times are seconds of any one clock.
     """
 
-    def __init__(self) -> None:
-        self.took_s = 0.0
-        self._began_s: float | None = None
+    def __init__(self, took_s: float = 0.0) -> None:
+        self.took_s = took_s
+        self._since_s: float | None = None
 
     def event(self, at_s: float, kind: str, message: str, step: object) -> None:
         """Heeds a line of the run's history."""
-        begins = kind == PHASE and message == EVALUATING and step == 0
-        if begins or (kind == PREMISE and self._began_s is not None):
-            self._began_s = at_s
+        if kind == PHASE and message == EVALUATING and step == 0:
+            self.took_s, self._since_s = 0.0, at_s
+        elif kind == PREMISE and self._since_s is not None:
+            self._since_s = at_s
 
-    def scored(self, at_s: float, step: int) -> None:
-        """Heeds a score."""
-        if step == 0 and self._began_s is not None:
-            self.took_s = max(self.took_s, at_s - self._began_s)
+    def scored(self, at_s: float, details: Mapping[str, Any]) -> dict[str, Any]:
+        """Heeds a score of step 0; its details with what it took, or once took if it was known."""
+        timed = dict(details)
+        if self._since_s is not None:
+            timed.setdefault(TOOK_S, round(at_s - self._since_s, 3))
+        self.took_s += float(timed.get(TOOK_S, 0.0))
+        self._since_s = at_s
+        return timed
 
 
-def first_evaluation(database: Database, run_id: str) -> float:
-    """Seconds that a run's evaluation of step 0 took, by its history; 0 if there was none."""
-    timed = FirstEvaluation()
-    for event in Runs(database).events(run_id):
-        step = (event.data or {}).get("step")
-        timed.event(event.at.timestamp(), event.kind, event.message, step)
-    for found in Evaluations(database).of_run(run_id):
-        timed.scored(found.created_at.timestamp(), found.step)
-    return timed.took_s
+def first_scores(database: Database, run_id: str) -> FirstScores:
+    """What the scores of step 0 took that a run has stored."""
+    stored = Evaluations(database).of_run(run_id, subset=False)
+    return FirstScores(math.fsum(e.details.get(TOOK_S, 0.0) for e in stored if e.step == 0))

@@ -18,7 +18,7 @@ from backend.models.hardware import hardware_profile
 from backend.models.on_disk import folder_on_disk
 from backend.models.workload import Lengths, planned_scoring
 from backend.text.contexts import Lesson, student_messages, teacher_messages
-from backend.text.tokenizer import TextTokenizer
+from backend.text.tokenizer import tokenizer_of
 from storage.database import Database
 
 SAMPLED_ROWS: Final = 64
@@ -37,7 +37,7 @@ def estimate_run(
     Raises ModelError or ConfigError for a run that cannot work here.
     """
     stored = find_task(database, config.task)
-    rows = demonstrations(database, stored.version.id, "training")[:SAMPLED_ROWS]
+    rows = demonstrations(database, stored.version.id, "training", SAMPLED_ROWS)
     lengths = _lengths(config, settings, rows)
     scoring = planned_scoring(
         config, expand(config.evaluate.probes), stored.version.held_out, lengths
@@ -68,7 +68,7 @@ def check_memory(settings: Settings, model: str) -> None:
 def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration]) -> Lengths:
     """Lengths in tokens, counted where the tokenizer is on this disk, else guessed."""
     folder = folder_on_disk(config.model, settings.home)
-    tokenizer = None if folder is None else TextTokenizer(folder)
+    tokenizer = None if folder is None else tokenizer_of(folder)
 
     def of_prompt(messages: Sequence[Message]) -> float:
         return len(tokenizer.prompt_ids(messages)) if tokenizer else _guess_prompt(messages)

@@ -9,10 +9,10 @@ from typing import Final
 from backend.atomic import new_file, new_folder
 from backend.config import Settings
 from backend.errors import Fault, StateError, UserError, stored_error
+from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.documents import Document
 from backend.jobs.estimates import check_memory
 from backend.jobs.queue import find_run
-from storage.artifacts import Artifacts
 from storage.database import Database
 from storage.models import Run
 
@@ -46,13 +46,7 @@ def export_run(
             remedy=f"use one of {', '.join(JOB_FORMATS)}",
         )
     run = find_run(database, name)
-    if Artifacts(database).checkpoint(run.id, checkpoint) is None:
-        steps = ", ".join(str(p.step) for p in Artifacts(database).checkpoints(run.id)) or "none"
-        raise StateError(
-            f"there is no such checkpoint (of steps: {steps})",
-            where=f"run {run.id}",
-            remedy=f"see: sdlab show {run.id}",
-        )
+    find_checkpoint(database, run.id, checkpoint)
     check_memory(settings, run.model)
     return Run(
         name=f"{run.name} as {form}",

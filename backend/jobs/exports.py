@@ -16,6 +16,7 @@ from backend.errors import ModelError, NotFound, StateError, UserError
 from backend.export.adapter import AdapterSource, Exported, write_adapter
 from backend.export.bases import describe_base
 from backend.export.model_card import CardFacts, Measured, ProbeFacts, TaskFacts, model_card
+from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.export_jobs import JOB_FORMATS
 from backend.jobs.work.context import checkpoint_folder, run_folder
 from backend.methods import PRESETS, differences
@@ -59,7 +60,7 @@ def export_adapter(
     StateError where there is no whole checkpoint or something at ``target``, and UserError.
     """
     run = training_run(database, run_id)
-    found = _checkpoint(database, run, checkpoint)
+    found = find_checkpoint(database, run.id, checkpoint)
     return _export(database, settings, run, found, target)
 
 
@@ -151,25 +152,6 @@ def training_run(database: Database, run_id: str) -> Run:
             remedy="name a training run, see: sdlab runs",
         )
     return run
-
-
-def _checkpoint(database: Database, run: Run, step: int | None) -> Checkpoint:
-    artifacts = Artifacts(database)
-    found = artifacts.checkpoint(run.id, step)
-    if found is not None:
-        return found
-    steps = ", ".join(str(point.step) for point in artifacts.checkpoints(run.id))
-    if steps:
-        raise StateError(
-            f"there is no checkpoint of step {step}, only of {steps}",
-            where=f"run {run.id}",
-            remedy="give one of these, or none for the last",
-        )
-    raise StateError(
-        f"the run is {run.state} and has no checkpoint yet, so there is no adapter",
-        where=f"run {run.id}",
-        remedy=f"let it train to its first checkpoint, see: sdlab show {run.id}",
-    )
 
 
 def _base_folder(settings: Settings, run: Run) -> Path:

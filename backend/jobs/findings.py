@@ -101,16 +101,17 @@ def _equal_skill(ours: _Told, other: _Told) -> str:
 
 def _changes(first: _Point, second: _Point, *, task: bool = True) -> str:
     """What the second point scores more or less than the first, probe by probe."""
-    told = [f"task {_points(first.task, second.task)}"] if task else []
+    told = [f"task {points_told(first.task, second.task)}"] if task else []
     told += [
-        f"{probe} {_points(scores, second.prior[probe])}"
+        f"{probe} {points_told(scores, second.prior[probe])}"
         for probe, scores in first.prior.items()
         if probe in second.prior
     ]
     return ", ".join(told)
 
 
-def _points(first: Scores, second: Scores) -> str:
+def points_told(first: Scores, second: Scores) -> str:
+    """How many points more the second scores on the same items, with the interval."""
     difference = paired_scores(first, second)
     if difference is None:
         return "not asked on the same items"

@@ -63,6 +63,18 @@ def send(process: Process, number: signal.Signals) -> bool:
     return False
 
 
+def end_group(process: Process) -> None:
+    """Kills what is left of the group of a process that has ended.
+
+    No new process gets a number that is still some group's: a group without its leader is the old.
+    """
+    if not hasattr(os, "killpg") or not is_here(process) or process.boot_id != boot_id():
+        return
+    if not psutil.pid_exists(process.pid):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _created(pid: int) -> float:
     # Linux counts in ticks since the boot; psutil's time of day moves when the clock is set.
     stat = Path(f"/proc/{pid}/stat")

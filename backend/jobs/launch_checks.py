@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from backend.atomic import file_sha256
-from backend.config import EvaluateConfig, EvaluationConfig, RunConfig, Settings, TeacherConfig
+from backend.config import EvaluateConfig, RunConfig, Settings, TeacherConfig
 from backend.documents import validate
 from backend.errors import ConfigError, NotFound, StateError
 from backend.evaluation.probe_names import expand
 from backend.evaluation.scorers import choose
 from backend.export.adapter import MANIFEST
+from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.estimates import check_memory
+from backend.jobs.job_configs import EvaluationConfig
 from backend.jobs.tasks import StoredTask, find_task
 from backend.jobs.work.context import checkpoint_folder
 from backend.method_checks import FROM_GROUP
@@ -51,14 +53,7 @@ def check_evaluation(database: Database, settings: Settings, config: EvaluationC
             remedy="name the task, as in task:NAME",
         )
     if config.run is not None:
-        artifacts = Artifacts(database)
-        if artifacts.checkpoint(config.run, config.checkpoint) is None:
-            steps = ", ".join(str(point.step) for point in artifacts.checkpoints(config.run))
-            raise StateError(
-                f"there is no such checkpoint (of steps: {steps or 'none yet'})",
-                where=f"run {config.run}",
-                remedy=f"see: sdlab show {config.run}",
-            )
+        find_checkpoint(database, config.run, config.checkpoint)
     check_memory(settings, config.model)
 
 

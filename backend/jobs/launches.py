@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.config import (
-    EvaluationConfig,
-    PremiseConfig,
     RunConfig,
     Settings,
 )
 from backend.documents import validate
 from backend.errors import NotFound
 from backend.jobs.estimates import check_memory
+from backend.jobs.job_configs import EvaluationConfig, PremiseConfig
 from backend.jobs.launch_checks import (
     check_evaluation,
     check_premise_context,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from sqlalchemy import delete
@@ -17,11 +17,13 @@ from sqlalchemy.orm import Session
 
 from backend.config import Settings, TracesConfig
 from backend.errors import Replaced
-from backend.jobs.closing import PHASE, FirstEvaluation, first_evaluation
+from backend.jobs.checkpoint_keeping import superfluous
+from backend.jobs.closing import PHASE, first_scores
+from backend.jobs.patience import patiently
 from backend.jobs.verdicts import failure_details, keep_verdicts
 from backend.training.recorder import Evaluation, Item, TokenTrace, Trace
 from storage import models
-from storage.artifacts import put_artifact, put_checkpoint
+from storage.artifacts import let_checkpoints_go, put_artifact, put_checkpoint
 from storage.claims import Claim, hold
 from storage.database import Database
 from storage.evaluations import Evaluations, forget_evaluations_after, put_evaluation
@@ -34,6 +36,7 @@ BATCH_S: Final = 2.0
 POLL_S: Final = 1.0
 TRACES_FULL: Final = "traces_full"
 TRAINING: Final = "training"
+Result = TypeVar("Result")
 
 
 class StoredRecorder:
@@ -60,6 +63,7 @@ class StoredRecorder:
         self._home = settings.home
         traces = config.get("traces") or {}
         self._cap_mib = float(traces.get("max_mib", TracesConfig().max_mib))
+        self._keep = int(config.get("keep_checkpoints") or 0)
         self._stop = stop or threading.Event()
         self._clock = clock
         self._points: list[Point] = []
@@ -68,9 +72,7 @@ class StoredRecorder:
         self._flushed_at = clock()
         self._polled_at = -POLL_S
         self._positions: Counter[tuple[int, str]] = Counter()
-        # What an earlier attempt measured; FirstEvaluation adds what this one does.
-        self._closing_s = first_evaluation(database, run_id)
-        self._first = FirstEvaluation()
+        self._first = first_scores(database, run_id)
         self._told_full = any(event.kind == TRACES_FULL for event in Runs(database).events(run_id))
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -82,7 +84,7 @@ class StoredRecorder:
     def progress(self, step: int, total: int, eta_s: float | None, phase: str) -> None:
         new_phase, self._phase = phase != self._phase, phase
         if eta_s is not None and phase == TRAINING:
-            eta_s += max(self._closing_s, self._first.took_s)
+            eta_s += self._first.took_s
         self._progress = {"step": step, "total_steps": total, "eta_s": eta_s, "phase": phase}
         if new_phase:
             # In the history too: who looks now and then would miss a phase that is short.
@@ -91,29 +93,35 @@ class StoredRecorder:
 
     def event(self, kind: str, message: str, level: str = "info", **data: Any) -> None:
         self._first.event(self._clock(), kind, message, data.get("step"))
-        with self._writing() as session:
-            session.add(self._event(kind, message, level, data))
+        self._write(lambda session: session.add(self._event(kind, message, level, data)))
 
     def trace(self, trace: Trace) -> None:
         place = (trace.step, trace.kind)
         position = self._positions[place]
         self._positions[place] += 1
         row = _trace_row(self._claim.run_id, trace, position)
-        with self._writing() as session:
+
+        def put(session: Session) -> bool:
             known = session.get(models.Trace, row.id)
             others = stored_bytes(session, row.run_id) - (known.bytes if known else 0)
-            if others + row.bytes <= self._cap_mib * 2**20:
+            fits = others + row.bytes <= self._cap_mib * 2**20
+            if fits:
                 put_trace(session, row)
-            elif not self._told_full:
-                self._told_full = True
-                message = (
-                    f"traces of this run reached {self._cap_mib:g} MiB; later ones are left out; "
-                    "raise traces.max_mib or trace less often"
-                )
-                session.add(self._event(TRACES_FULL, message, "warning", {"step": trace.step}))
+            return fits
+
+        if not self._write(put) and not self._told_full:
+            self._told_full = True
+            message = (
+                f"traces of this run reached {self._cap_mib:g} MiB; later ones are left out; "
+                "raise traces.max_mib or trace less often"
+            )
+            self.event(TRACES_FULL, message, "warning", step=trace.step)
 
     def evaluation(self, step: int, evaluation: Evaluation, *, subset: bool = False) -> None:
         kept = keep_verdicts(self._home, self._claim.run_id, step, evaluation, subset=subset)
+        details = failure_details(evaluation, kept)
+        if step == 0 and not subset:
+            details = self._first.scored(self._clock(), details)
         row = models.Evaluation(
             run_id=self._claim.run_id,
             step=step,
@@ -125,7 +133,7 @@ class StoredRecorder:
             low=float(evaluation.low),
             high=float(evaluation.high),
             fingerprint=evaluation.fingerprint,
-            details=failure_details(evaluation, kept),
+            details=details,
         )
         items = [
             models.EvaluationItem(
@@ -138,19 +146,19 @@ class StoredRecorder:
             )
             for item in evaluation.items
         ]
-        with self._writing() as session:
+
+        def put(session: Session) -> None:
             put_evaluation(session, row, items)
             if kept is not None:
                 put_artifact(session, kept)
-        self._first.scored(self._clock(), step)
+
+        self._write(put)
 
     def known_evaluation(self, fingerprint: str) -> Evaluation | None:
         known = Evaluations(self._database).known(fingerprint)
         if known is None:
             return None
         row, items = known
-        # The base's scores cost nothing now; the trained model's will take what they took once.
-        self._closing_s = max(self._closing_s, first_evaluation(self._database, row.run_id))
         return Evaluation(
             probe=row.probe,
             metric=row.metric,
@@ -168,18 +176,27 @@ class StoredRecorder:
 
     def checkpoint(self, step: int, folder: Path, sha256: str, size_bytes: int) -> None:
         path = folder.resolve().relative_to(self._home.resolve()).as_posix()
-        with self._writing() as session:
-            put_checkpoint(session, self._claim.run_id, step, path, sha256, size_bytes)
+        run_id = self._claim.run_id
+        self._write(lambda session: put_checkpoint(session, run_id, step, path, sha256, size_bytes))
+        gone = patiently(lambda: superfluous(self._database, run_id, self._keep))
+        if gone:
+            steps = [point.step for point in gone]
+            self._write(lambda session: let_checkpoints_go(session, run_id, steps))
+        for point in gone:
+            shutil.rmtree(self._home / point.path, ignore_errors=True)
 
     def result(self, values: Mapping[str, Any]) -> None:
-        with self._writing() as session:
+        def put(session: Session) -> None:
             run = session.get_one(models.Run, self._claim.run_id)
             run.result = {**(run.result or {}), **values}
 
+        self._write(put)
+
     def rewind(self, step: int) -> None:
         self._positions.clear()
-        with self._writing(step=step) as session:
-            run_id = self._claim.run_id
+        run_id = self._claim.run_id
+
+        def forget(session: Session) -> None:
             forget_metrics_after(session, run_id, step)
             forget_traces_after(session, run_id, step)
             forget_evaluations_after(session, run_id, step)
@@ -190,10 +207,12 @@ class StoredRecorder:
                 )
             )
 
+        self._write(forget, step=step)
+
     def stop_requested(self) -> bool:
         if not self._stop.is_set() and self._clock() - self._polled_at >= POLL_S:
             self._polled_at = self._clock()
-            run = Runs(self._database).get(self._claim.run_id)
+            run = patiently(lambda: Runs(self._database).get(self._claim.run_id))
             if run is None or (run.owner, run.attempt) != (self._claim.owner, self._claim.attempt):
                 raise self._replaced()
             if run.stop_requested:
@@ -202,24 +221,30 @@ class StoredRecorder:
 
     def flush(self) -> None:
         if self._points or self._progress:
-            with self._writing():
-                pass
+            self._write(lambda _session: None)
 
     def _flush_if_due(self) -> None:
         if self._clock() - self._flushed_at >= BATCH_S:
             self.flush()
 
-    @contextmanager
-    def _writing(self, **values: Any) -> Iterator[Session]:
-        """A transaction that holds the run and has stored what waited. Raises Replaced."""
-        with self._database.write() as session:
-            if not hold(session, self._claim, **{**self._progress, **values}):
-                raise self._replaced()
-            put_metrics(session, self._claim.run_id, self._points)
-            yield session
+    def _write(self, put: Callable[[Session], Result], **values: Any) -> Result:
+        """A transaction that holds the run and stores what waited. Raises Replaced.
+
+        All of it is done again while the database is locked, without room or away.
+        """
+
+        def write() -> Result:
+            with self._database.write() as session:
+                if not hold(session, self._claim, **{**self._progress, **values}):
+                    raise self._replaced()
+                put_metrics(session, self._claim.run_id, self._points)
+                return put(session)
+
+        result = patiently(write)
         # Only a commit makes them stored.
         self._points, self._progress = [], {}
         self._flushed_at = self._clock()
+        return result
 
     def _replaced(self) -> Replaced:
         return Replaced(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from backend.jobs.estimates import estimate_run
 from backend.jobs.launches import training_run
 from backend.jobs.queue import resume
 from backend.jobs.sequence_plans import Arm, plan_arms
+from backend.models.estimate import duration
 from storage.database import Database
 from storage.models import FINAL, Run, TaskSequence, new_id
 from storage.runs import Runs
@@ -35,8 +37,7 @@ def start_sequence(
     again. Raises ConfigError, NotFound and ModelError before anything is queued.
     """
     plan, arms = plan_arms(database, settings, document)
-    for config in (config for arm in arms for config in arm.stages):
-        estimate_run(database, settings, config, forced=forced)
+    _estimates(database, settings, arms, forced=forced)
     made = TaskSequence(id=new_id(), fingerprint=_fingerprint(plan.name, arms), document={})
     runs = [_chain(database, arm, made.id) for arm in arms]
     made.document = {
@@ -55,6 +56,39 @@ def start_sequence(
     if stored is not made:
         _go_on(database, settings, stored)
     return stored.id
+
+
+def estimate_sequence(
+    database: Database, settings: Settings, document: Mapping[str, Any], *, forced: bool
+) -> list[str]:
+    """A sentence an arm on what it will take here, and one on all of them. Raises as starting."""
+    _, arms = plan_arms(database, settings, document)
+    found = _estimates(database, settings, arms, forced=forced)
+    lines = []
+    for arm, stages in zip(arms, found, strict=True):
+        if len(stages) == 1 or not all(each["known"] for each in stages):
+            lines.append(f"{arm.name}: {stages[0]['words']}")
+        else:
+            lines.append(f"{arm.name}: {_in_all(stages)}, one after the other")
+    every = [each for stages in found for each in stages]
+    if len(arms) > 1 and all(each["known"] for each in every):
+        lines.append(f"all {len(arms)} arms: {_in_all(every)}")
+    return lines
+
+
+def _estimates(
+    database: Database, settings: Settings, arms: Sequence[Arm], *, forced: bool
+) -> list[list[Document]]:
+    return [
+        [estimate_run(database, settings, config, forced=forced) for config in arm.stages]
+        for arm in arms
+    ]
+
+
+def _in_all(stages: Sequence[Document]) -> str:
+    seconds = math.fsum(each["total_s"] for each in stages)
+    memory_gib = max(each["peak_memory_mib"] for each in stages) / 1024
+    return f"{len(stages)} runs, {duration(seconds)} here, up to {memory_gib:.1f} GiB of memory"
 
 
 def find_sequence(database: Database, name: str) -> TaskSequence:
@@ -84,7 +118,7 @@ def sequence_document(database: Database, home: Path, sequence: TaskSequence) ->
     return {
         "id": sequence.id,
         "name": plan["name"],
-        "state": _state([run.state for run in ordered]),
+        "state": state_of_all([run.state for run in ordered]),
         "tasks": plan["tasks"],
         "created_at": sequence.created_at.isoformat(),
         "config": plan["config"],
@@ -98,25 +132,40 @@ def sequence_document(database: Database, home: Path, sequence: TaskSequence) ->
 def _arm_document(
     arm: Mapping[str, Any], stages: Sequence[Document], tasks: Sequence[str]
 ) -> Document:
-    base = _scores(stages[0], 0, tasks)
-    matrix = [_scores(stage, stage["progress"]["total"], tasks) for stage in stages]
-    is_whole = all(score is not None for row in (base, *matrix) for score in row)
-    numbers = asdict(summarise(matrix, base)) if is_whole else _NOTHING
+    base, *matrix = [
+        [cell and cell["score"] for cell in row] for row in measured_cells(stages, tasks)
+    ]
     shown = {key: arm[key] for key in ("name", "method", "seed")}
+    numbers = arm_numbers(base, matrix)
     return {**shown, "stages": stages, "matrix": {"b": base, "R": matrix}, **numbers}
 
 
-def _scores(stage: Document, step: int, tasks: Sequence[str]) -> list[Any]:
-    """The score of each task after ``step`` steps of a stage; None where it is not measured yet."""
-    found = {
-        each["probe"]: each["score"]
+def measured_cells(stages: Sequence[Document], tasks: Sequence[str]) -> list[list[Document | None]]:
+    """EVALUATION of each task before the first stage and after each; None if not measured yet.
+
+    ``stages`` are runs with their ``evaluations`` and ``progress``.
+    """
+    points = [(stages[0], 0), *((stage, stage["progress"]["total"]) for stage in stages)]
+    return [[_cell(stage, step, task) for task in tasks] for stage, step in points]
+
+
+def _cell(stage: Document, step: int, task: str) -> Document | None:
+    found = (
+        each
         for each in stage["evaluations"]
-        if each["step"] == step and not each["subset"]
-    }
-    return [found.get(task_probe(task)) for task in tasks]
+        if (each["probe"], each["step"], each["subset"]) == (task_probe(task), step, False)
+    )
+    return next(found, None)
 
 
-def _state(states: Sequence[str]) -> str:
+def arm_numbers(base: Sequence[Any], matrix: Sequence[Sequence[Any]]) -> dict[str, float | None]:
+    """``acc``, ``bwt``, ``fwt`` and ``forgetting``; None until every score is there."""
+    if any(score is None for row in (base, *matrix) for score in row):
+        return dict(_NOTHING)
+    return asdict(summarise(matrix, base))
+
+
+def state_of_all(states: Sequence[str]) -> str:
     """One word for all: what failed first, then what goes on."""
     for state in ("failed", "lost", "cancelled"):
         if state in states:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Final, Self
 
+import psutil
 from sqlalchemy.exc import OperationalError
 
 from backend.config import Settings
 from backend.errors import Replaced, StateError
 from backend.jobs.holders import lives
-from backend.jobs.identity import is_alive, is_here, process_of, send, this_process
+from backend.jobs.identity import process_of, send, this_process
 from backend.jobs.launchers import LOG_NAME, Launcher
+from backend.jobs.queue_order import is_paused
+from backend.jobs.watches import (
+    SIGKILL,
+    Leaving,
+    Watch,
+    claim_of,
+    leave_running,
+    process_of_row,
+)
 from backend.jobs.work.context import run_folder
-from storage.claims import Claim, Claims, Process
-from storage.database import Database
+from storage.claims import Claim, Claims
+from storage.database import Database, may_hold_up, may_pass
 from storage.models import ACTIVE, Run, SupervisorLock
 from storage.runs import Runs
 from storage.supervisors import Supervisors
@@ -29,18 +37,9 @@ from storage.supervisors import Supervisors
 log = logging.getLogger("sdlab.supervisor")
 
 SLOTS: Final = ("cpu:0",)
-_SIGKILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
-
-
-@dataclass
-class _Watch:
-    """What this supervisor remembers of an attempt, in times of its own clock."""
-
-    beat_seq: int
-    beat_s: float
-    child: subprocess.Popen[bytes] | None = None
-    told_s: float | None = None
-    killed_because: str = ""
+# The owners in this process that are not closed. One that failed may have left its row behind,
+# and its process, which is this one, lives on.
+_OPEN: Final[set[str]] = set()
 
 
 class Supervisor:
@@ -63,8 +62,9 @@ class Supervisor:
         self._owner = secrets.token_hex(8)
         self._runs, self._claims = Runs(database), Claims(database)
         self._lock = Supervisors(database)
-        self._watches: dict[Claim, _Watch] = {}
-        self._leaving: list[subprocess.Popen[bytes]] = []
+        self._watches: dict[Claim, Watch] = {}
+        self._leaving: list[Leaving] = []
+        self._cannot_write = False
         self._left_s = self._now_s = clock()
 
     def __enter__(self) -> Self:
@@ -75,7 +75,15 @@ class Supervisor:
 
     def acquire(self, address: str) -> None:
         """Becomes the lab's supervisor, found at ``address``. Raises StateError if one lives."""
-        holder = self._lock.acquire(self._owner, this_process(), address, self._lives)
+        known = self._lock.holder()
+        # Not within the transaction: a holder that is watched must be able to beat.
+        dead = known if known is not None and not self._lives(known) else None
+        holder = self._lock.acquire(
+            self._owner,
+            this_process(),
+            address,
+            lambda lock: dead is None or (lock.owner, lock.beat_seq) != (dead.owner, dead.beat_seq),
+        )
         if holder is not None:
             raise StateError(
                 f"the lab already has a supervisor: process {holder.pid} on {holder.host} "
@@ -83,17 +91,16 @@ class Supervisor:
                 where=f"lab {self._settings.home}",
                 remedy="use that one, or stop it first",
             )
+        # Before it counts as open: if this fails, the lock that was taken is nobody's.
         self._claims.ensure_slots(self._slots)
+        _OPEN.add(self._owner)
 
     def close(self) -> None:
         """Gives the lock back; workers go on, and the next supervisor adopts them."""
-        children = [watch.child for watch in self._watches.values() if watch.child is not None]
-        for child in children + self._leaving:
-            if child.poll() is None:
-                # Left running on purpose; without a code Popen would warn about it.
-                child.returncode = 0
+        leave_running([*self._watches.values(), *(leaving.watch for leaving in self._leaving)])
         self._watches.clear()
         self._leaving.clear()
+        _OPEN.discard(self._owner)
         self._lock.release(self._owner)
 
     def tick(self) -> None:
@@ -103,6 +110,9 @@ class Supervisor:
         slept = now_s - self._left_s > self._settings.lease_s / 2
         try:
             self._tick(now_s, forget_silence=slept)
+        except OperationalError:
+            self._cannot_write = True
+            raise
         finally:
             self._left_s = self._clock()
 
@@ -115,17 +125,20 @@ class Supervisor:
     ) -> None:
         """Ticks until ``ended()``, with a pause between.
 
-        A database that cannot be written for a while is waited for, up to the lease.
+        A database that is locked, without room or away is waited for; other troubles of it only
+        up to the lease.
         """
-        well_s = self._clock()
+        well_s, is_told = self._clock(), False
         while not ended():
             try:
                 self.tick()
-                well_s = self._clock()
-            except OperationalError:
-                if self._clock() - well_s > self._settings.lease_s:
+                well_s, is_told = self._clock(), False
+            except OperationalError as error:
+                if not may_pass(error) and self._clock() - well_s > self._settings.lease_s:
                     raise
-                log.exception("the database cannot be written; trying again")
+                if not is_told:
+                    log.warning("the database cannot be written (%s); trying again", error.orig)
+                is_told = True
             if not ended():
                 sleep(every_s)
 
@@ -134,74 +147,87 @@ class Supervisor:
         holder = self._lock.holder()
         if holder is None or holder.owner != self._owner:
             raise Replaced("this process is not, or no longer, the lab's supervisor")
-        # A child that is not polled once it has ended stays as a zombie.
-        self._leaving = [child for child in self._leaving if child.poll() is None]
+        grace_s = self._settings.grace_s
+        self._leaving = [one for one in self._leaving if not one.is_gone(now_s, grace_s)]
         active = self._runs.all(states=ACTIVE)
         self._remember(active, forget_silence=forget_silence)
         # Before any write: a worker that froze within a transaction holds SQLite's write lock.
         for run in active:
             self._kill_silent(run)
         self._lock.beat(self._owner)
+        waited_s = self._clock() - now_s
+        if self._cannot_write or waited_s > self._settings.lease_s / 4:
+            # Nor could the workers write: their silence meanwhile says nothing.
+            self._cannot_write, self._now_s = False, now_s + waited_s
+            self._remember(active, forget_silence=True)
         for run in active:
-            self._look_after(run)
+            self._look_after_alone(run)
         self._claims.cancel_queued()
-        while (claimed := self._claims.claim(self._owner)) is not None:
+        while not is_paused(self._settings):
+            if (claimed := self._claims.claim(self._owner)) is None:
+                return
             self._start(claimed)
 
     def _remember(self, active: Sequence[Run], *, forget_silence: bool) -> None:
-        claims = {_claim_of(run) for run in active}
+        claims = {claim_of(run) for run in active}
         for gone in self._watches.keys() - claims:
             self._let_go(gone)
         for run in active:
-            watch = self._watches.setdefault(_claim_of(run), _Watch(-1, self._now_s))
+            watch = self._watches.setdefault(claim_of(run), Watch(-1, self._now_s))
+            watch.process = process_of_row(run) or watch.process
             if run.beat_seq != watch.beat_seq or forget_silence:
                 watch.beat_seq, watch.beat_s = run.beat_seq, self._now_s
 
+    def _look_after_alone(self, run: Run) -> None:
+        try:
+            self._look_after(run)
+        except (OperationalError, Replaced):
+            raise
+        except Exception:
+            # One run that cannot be looked after must not keep all others waiting.
+            log.exception("run %s cannot be looked after; trying again", run.id)
+
     def _look_after(self, run: Run) -> None:
-        watch = self._watches[_claim_of(run)]
-        if (how := self._how_it_ended(run, watch)) is not None:
+        watch = self._watches[claim_of(run)]
+        if (how := watch.how_it_ended()) is not None:
             self._settle(run, watch, how)
-        elif self._is_silent(watch) and not _can_be_killed(run):
+        elif self._is_silent(watch) and not watch.can_be_killed():
             # Nobody here to kill: should it wake, its writes no longer count.
             self._settle(run, watch, self._silence())
         elif run.stop_requested:
             self._cancel(run, watch)
 
     def _kill_silent(self, run: Run) -> None:
-        watch, process = self._watches[_claim_of(run)], _process_of(run)
-        if self._is_silent(watch) and process is not None and send(process, _SIGKILL):
+        watch = self._watches[claim_of(run)]
+        process = watch.process
+        if process is None or not self._is_silent(watch):
+            return
+        if self._cannot_write and not may_hold_up(self._database, process.pid):
+            # Someone else has the database; the worker waits for it as this supervisor does.
+            return
+        if send(process, SIGKILL):
             watch.killed_because = self._silence()
 
-    def _is_silent(self, watch: _Watch) -> bool:
+    def _is_silent(self, watch: Watch) -> bool:
         return self._now_s - watch.beat_s > self._settings.lease_s
 
     def _silence(self) -> str:
         return f"its worker was silent for {self._settings.lease_s:g} s"
 
-    def _how_it_ended(self, run: Run, watch: _Watch) -> str | None:
-        """How the worker ended, in words; None while it lives or cannot be seen."""
-        if watch.child is not None:
-            code = watch.child.poll()
-            return None if code is None else _ending(code)
-        process = _process_of(run)
-        if process is None or not is_here(process) or is_alive(process):
-            return None
-        return "its worker ended without a word"
-
-    def _cancel(self, run: Run, watch: _Watch) -> None:
-        process = _process_of(run)
+    def _cancel(self, run: Run, watch: Watch) -> None:
+        process = watch.process
         if watch.told_s is None:
             watch.told_s = self._now_s
-            self._claims.cancel(_claim_of(run))
+            self._claims.cancel(claim_of(run))
             if process is not None:
                 send(process, signal.SIGTERM)
         elif self._now_s - watch.told_s > self._settings.grace_s and process is not None:
             watch.killed_because = (
                 f"its worker did not stop within {self._settings.grace_s:g} s and was killed"
             )
-            send(process, _SIGKILL)
+            send(process, SIGKILL)
 
-    def _settle(self, run: Run, watch: _Watch, how: str) -> None:
+    def _settle(self, run: Run, watch: Watch, how: str) -> None:
         reason = watch.killed_because or how
         error = {
             "code": "lost",
@@ -209,50 +235,30 @@ class Supervisor:
             "where": f"run {run.id}, log {run_folder(self._settings, run.id) / LOG_NAME}",
             "remedy": f"read the end of its log, then: sdlab resume {run.id}",
         }
-        state = self._claims.end(_claim_of(run), reason, error)
+        state = self._claims.end(claim_of(run), reason, error)
         if state is not None:
             log.warning("run %s: %s; now %s", run.id, reason, state)
-        self._let_go(_claim_of(run))
+        self._let_go(claim_of(run))
 
     def _start(self, run: Run) -> None:
-        claim = _claim_of(run)
-        watch = self._watches[claim] = _Watch(run.beat_seq, self._now_s)
+        claim = claim_of(run)
+        watch = self._watches[claim] = Watch(run.beat_seq, self._now_s)
         try:
             watch.child = self._launch(run, self._settings)
         except OSError as error:
             self._settle(run, watch, f"its worker could not be started: {error}")
             return
-        log_path = (run_folder(self._settings, run.id) / LOG_NAME).relative_to(self._settings.home)
         if watch.child is not None:
-            self._claims.launched(claim, process_of(watch.child.pid), log_path.as_posix())
+            with suppress(psutil.NoSuchProcess):
+                watch.process = process_of(watch.child.pid)
+        log_path = (run_folder(self._settings, run.id) / LOG_NAME).relative_to(self._settings.home)
+        if watch.process is not None:
+            self._claims.launched(claim, watch.process, log_path.as_posix())
 
     def _lives(self, holder: SupervisorLock) -> bool:
-        return lives(holder, self._settings.lease_s)
+        if process_of_row(holder) == this_process():
+            return holder.owner in _OPEN
+        return lives(self._database, holder, self._settings.lease_s)
 
     def _let_go(self, claim: Claim) -> None:
-        watch = self._watches.pop(claim)
-        if watch.child is not None:
-            self._leaving.append(watch.child)
-
-
-def _claim_of(run: Run) -> Claim:
-    return Claim(run.id, run.owner or "", run.attempt)
-
-
-def _process_of(run: Run) -> Process | None:
-    if run.pid is None or run.pid_created is None or run.boot_id is None or run.host is None:
-        return None
-    return Process(run.pid, run.pid_created, run.boot_id, run.host)
-
-
-def _can_be_killed(run: Run) -> bool:
-    process = _process_of(run)
-    return process is not None and is_here(process) and process.pid != os.getpid()
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"its worker ended with exit code {code}"
-    name = signal.Signals(-code).name
-    hint = ", as happens when memory runs out" if name == "SIGKILL" else ""
-    return f"its worker was killed by {name}{hint}"
+        self._leaving.append(Leaving(self._watches.pop(claim), self._now_s))

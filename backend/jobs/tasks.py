@@ -15,6 +15,7 @@ from backend.bundled import TASKS, material_path
 from backend.config import Settings
 from backend.data.demonstration import Demonstration
 from backend.data.load import Loaded, load_demonstrations
+from backend.data.progress import STORING, Progress, tell_nobody
 from backend.data.report import Report
 from backend.data.writing import to_jsonl
 from backend.errors import DataError, NotFound, StateError
@@ -57,15 +58,21 @@ class Added:
     is_new: bool
 
 
-def add_task(database: Database, settings: Settings, new: NewTask) -> Added:
+def add_task(
+    database: Database, settings: Settings, new: NewTask, progress: Progress = tell_nobody
+) -> Added:
     """Reads, checks and stores a file of demonstrations, all of it or nothing.
 
-    Raises DataError for a bad name or scorer, and ReportedDataError for bad rows.
+    Raises DataError for a bad name or scorer, ReportedDataError for bad rows, and whatever
+    ``progress`` raises: then nothing is stored.
     """
-    loaded = load_new_task(settings, new)
+    loaded = load_new_task(settings, new, progress)
+    total = len(loaded.training) + len(loaded.held_out)
     with _kept_uploads(settings, new) as (upload, apart):
         version, is_new = Tasks(database).add_version(
-            new.name, _as_version(new, loaded, upload, apart)
+            new.name,
+            _as_version(new, loaded, upload, apart),
+            lambda rows: progress(STORING, rows, total),
         )
     task = Tasks(database).of_version(version.id)
     assert task is not None  # stored in the same transaction
@@ -119,9 +126,11 @@ def pinned_name(stored: StoredTask) -> str:
     return f"{stored.task.name}@{stored.version.number}"
 
 
-def demonstrations(database: Database, version_id: str, part: Part) -> list[Demonstration]:
-    """The version's rows of one part, in order."""
-    documents = Tasks(database).rows(version_id, part)
+def demonstrations(
+    database: Database, version_id: str, part: Part, limit: int | None = None
+) -> list[Demonstration]:
+    """The version's rows of one part, in order; at most the first ``limit``."""
+    documents = Tasks(database).rows(version_id, part, limit)
     return [Demonstration.model_validate(document) for document in documents]
 
 
@@ -141,7 +150,7 @@ def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
     return {"path": str(target), "rows": len(rows), "bytes": target.stat().st_size}
 
 
-def load_new_task(settings: Settings, new: NewTask) -> Loaded:
+def load_new_task(settings: Settings, new: NewTask, progress: Progress = tell_nobody) -> Loaded:
     """Reads, checks and splits a file; stores nothing. Raises DataError as adding it would."""
     scorer = check_names(new.name, new.scorer)
     return load_demonstrations(
@@ -152,6 +161,7 @@ def load_new_task(settings: Settings, new: NewTask) -> Loaded:
         keep_good=new.keep_good,
         scorer=scorer,
         max_mib=settings.max_upload_mib,
+        progress=progress,
     )
 
 

@@ -56,7 +56,7 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
             "item_id": item.item_id,
             "prompt": item.prompt,
             "answer": item.answer,
-            "score": None if item.failed else item.score,
+            "score": None if item.failed else float(item.score),
             "reason": item.reason,
             "record": dict(item.record),
         }

@@ -26,8 +26,10 @@ from backend.errors import (
     StopRequested,
     disk_full,
     is_disk_full,
+    is_out_of_memory,
 )
 from backend.jobs.identity import this_process
+from backend.jobs.patience import patiently
 from backend.jobs.recorder import StoredRecorder
 from backend.jobs.work.context import JobContext, Work, run_folder
 from storage.claims import Claim, Claims
@@ -56,7 +58,7 @@ def main(
         _tell_stacks()
     database = open_database(settings.database)
     try:
-        if (state := schema_state(database)) != "current":
+        if (state := patiently(lambda: schema_state(database))) != "current":
             log.error(
                 "the database's schema is %s than this worker knows (%s); restart the server, "
                 "which brings it up to date, or run the version of sdlab that wrote it",
@@ -74,7 +76,8 @@ def _attempt(database: Database, settings: Settings, claim: Claim, work: str, in
     stop = threading.Event()
     if not inline:
         signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    run = Claims(database).start(claim, this_process())
+    claims = Claims(database)
+    run = patiently(lambda: claims.start(claim, this_process()))
     if run is None:
         log.warning("run %s went to another attempt: nothing to do", claim.run_id)
         return EXIT_REPLACED
@@ -91,7 +94,7 @@ def _attempt(database: Database, settings: Settings, claim: Claim, work: str, in
         return EXIT_REPLACED
     finally:
         beat.end()
-    if not Claims(database).finish(claim, state, error):
+    if not patiently(lambda: claims.finish(claim, state, error)):
         log.warning("run %s went to another attempt; this one's end is not stored", run.id)
         return EXIT_REPLACED
     log.info("run %s is %s", run.id, state)
@@ -142,10 +145,11 @@ def _document(error: Exception, run: Run) -> dict[str, Any]:
     if is_disk_full(error):
         remedy = f"free some space, then: sdlab resume {run.id}"
         told = disk_full(error, where="", remedy=remedy)
-    elif isinstance(error, MemoryError):
+    elif is_out_of_memory(error):
         told = Fault(
             "not enough memory",
-            remedy="use a smaller batch_size or micro_batch_size, or a smaller model",
+            remedy="set micro_batch_size to 1, lower batch_size or rollout.max_new_tokens, or "
+            f"choose a smaller model; where other programs took it: sdlab resume {run.id}",
         )
         told.code = "out_of_memory"
     elif not isinstance(error, SdlabError):
@@ -189,9 +193,9 @@ class _Beat:
         while not self._ended.wait(self._every_s):
             try:
                 held = self._claims.beat(self._claim)
-            except SQLAlchemyError:
+            except SQLAlchemyError as error:
                 # The next beat may succeed; if none does, the supervisor ends this worker.
-                log.exception("beat failed")
+                log.warning("beat failed: %s", error)
                 continue
             if not held:
                 log.warning("run %s went to another attempt: exit", self._claim.run_id)

@@ -249,7 +249,10 @@ def _adapter_bytes(config: RunConfig, size: Dimensions) -> float:
 
 def _checkpoints_mib(config: RunConfig, size: Dimensions) -> float:
     """Adapter, its average and two moments in every checkpoint, and the adapter at the end."""
-    copies = 4 * math.ceil(config.steps / config.checkpoint_every) + 1
+    written = math.ceil(config.steps / config.checkpoint_every)
+    # The best one stays beside the last, and the newest is written before the oldest goes.
+    kept = min(written, config.keep_checkpoints + 2) if config.keep_checkpoints else written
+    copies = 4 * kept + 1
     return copies * _adapter_bytes(config, size) / _MIB
 
 

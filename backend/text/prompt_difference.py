@@ -41,10 +41,10 @@ def _shared_end(a: str, b: str) -> int:
 
 
 def _at_a_line(teacher: str, start: int, end: int) -> tuple[int, int]:
-    """The same insertion further right: at the first line's beginning, or as far as it goes."""
+    """The same insertion further right: where its first line begins, or as far as it goes."""
     first, length = start, len(teacher) - start - end
     while True:
-        if start == 0 or teacher[start - 1] == "\n":
+        if start == 0 or (teacher[start - 1] == "\n" and teacher[start : start + 1] != "\n"):
             return start, end
         if end == 0 or start - first >= length or teacher[start] != teacher[start + length]:
             return start, end

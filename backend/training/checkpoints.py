@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
+import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,18 +16,22 @@ from typing import Any, Final
 from safetensors.torch import load_file, save_file
 
 from backend.atomic import file_sha256, new_folder, write_text
-from backend.errors import UserError
+from backend.errors import StopRequested, UserError
 from backend.models.language_model import LanguageModel
 from backend.training.optimizer import (
     load_optimizer_tensors,
     optimizer_tensors,
     scheduler_numbers,
 )
+from backend.training.recorder import Recorder
 from backend.training.step import Trainer
 
 log = logging.getLogger(__name__)
 
 MANIFEST: Final = "manifest.json"
+# Left free beside a checkpoint: the database and the log grow meanwhile.
+RESERVE_BYTES: Final = 32 << 20
+LOOK_S: Final = 2.0
 _NAME = re.compile(r"step-(\d{8})")
 
 
@@ -64,6 +72,40 @@ def save_checkpoint(trainer: Trainer, step: int, root: Path) -> SavedCheckpoint:
         manifest = {path.name: file_sha256(path) for path in sorted(scratch.iterdir())}
         write_text(scratch / MANIFEST, json.dumps({"step": step, "files": manifest}, indent=1))
     return saved_checkpoint(folder)
+
+
+def checkpoint_bytes(trainer: Trainer) -> int:
+    """About how much a checkpoint of this trainer takes on disk."""
+    student = trainer.model.adapter_parameters()
+    kept = optimizer_tensors(trainer.model, trainer.optimizer)
+    tensors = [*student.values(), *trainer.teacher.average.values(), *kept.values()]
+    # Before the first step the optimizer has no moments yet, and will have two.
+    moments = 0 if kept else 2 * sum(tensor.nbytes for tensor in student.values())
+    return moments + sum(tensor.nbytes for tensor in tensors)
+
+
+def wait_for_room(
+    root: Path, needed_bytes: int, recorder: Recorder, sleep: Callable[[float], object] = time.sleep
+) -> None:
+    """Returns once there is room for a checkpoint, and says that the run waits until then.
+
+    Raises StopRequested where the user does not want to wait, either.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    wanted, is_told = needed_bytes + RESERVE_BYTES, False
+    while (free := shutil.disk_usage(root).free) < wanted:
+        if not is_told:
+            message = (
+                f"paused: {free >> 20} MiB are free under {root} and the next checkpoint needs "
+                f"{math.ceil(wanted / 2**20)} MiB; free some space, and the run goes on"
+            )
+            recorder.event("low_disk", message, level="warning")
+            is_told = True
+        if recorder.stop_requested():
+            raise StopRequested("stopped while the disk was full, without a new checkpoint")
+        sleep(LOOK_S)
+    if is_told:
+        recorder.event("room_again", "there is room on the disk again; the run goes on")
 
 
 def saved_checkpoint(folder: Path) -> SavedCheckpoint:

@@ -19,12 +19,14 @@ from backend.errors import StopRequested
 from backend.models.language_model import LanguageModel
 from backend.training.checkpoints import (
     SavedCheckpoint,
+    checkpoint_bytes,
     is_whole,
     load_adapter,
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
     saved_checkpoint,
+    wait_for_room,
 )
 from backend.training.contexts import fits
 from backend.training.lessons import Judge
@@ -87,6 +89,7 @@ def train(
         # The attempt before may have ended while it was being evaluated.
         reason = evaluate(done)
     started, first = time.monotonic(), done
+    saved_s = started
     while done < config.steps and reason is None:
         if recorder.stop_requested():
             _save(trainer, done, checkpoints, recorder)
@@ -101,9 +104,10 @@ def train(
                 recorder.trace(trace)
             watched.look(done)
         is_point = _is_point_of_curve(config, done)
-        if is_point or done % config.checkpoint_every == 0 or done == config.steps:
+        if is_point or _is_save_due(config, done, time.monotonic() - saved_s):
             # Before the evaluation, which may be long: a wish to stop then loses nothing.
             _save(trainer, done, checkpoints, recorder)
+            saved_s = time.monotonic()
         if is_point:
             reason = evaluate(done)
     if reason is not None:
@@ -177,6 +181,11 @@ def _due(every: int, done: int, steps: int) -> bool:
     return every > 0 and (done % every == 0 or done == steps)
 
 
+def _is_save_due(config: RunConfig, done: int, since_s: float) -> bool:
+    is_time = 0 < config.checkpoint_minutes * 60 <= since_s
+    return is_time or done % config.checkpoint_every == 0 or done == config.steps
+
+
 def _is_point_of_curve(config: RunConfig, done: int) -> bool:
     """Whether scores are due between the ends, which are always scored."""
     return _due(config.evaluate.every, done, config.steps) and done < config.steps
@@ -235,6 +244,7 @@ def _save(trainer: Trainer, done: int, checkpoints: Path, recorder: Recorder) ->
         return
     # A resume does not repeat these steps, so what they told must be stored first.
     recorder.flush()
+    wait_for_room(checkpoints, checkpoint_bytes(trainer), recorder)
     _tell(recorder, save_checkpoint(trainer, done, checkpoints))
 
 

@@ -78,9 +78,9 @@ class Evaluation:
     low: float
     high: float
     items: tuple[Item, ...] = ()
-    failed: tuple[Item, ...] = ()
     fingerprint: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    failed: tuple[Item, ...] = ()
 
 
 class Recorder(Protocol):

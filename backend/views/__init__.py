@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.config import Settings
 from backend.data.mapping import parse_overrides
+from backend.data.progress import Progress, tell_nobody
 from backend.jobs.documents import Document
 from backend.jobs.tasks import NewTask, check_names
 from backend.views.curves import loss_lines, metric_curves
@@ -21,6 +22,8 @@ from backend.views.forgetting_words import cautions, other_changes, other_differ
 from backend.views.launching import known_models, newest_premise
 from backend.views.logs import log_tail
 from backend.views.prompts import Request, prompt_document
+from backend.views.sequence_words import sequence_words
+from backend.views.sequences import sequence_list, sequence_view
 from backend.views.status import lab_status
 from backend.views.tasks import (
     check_upload,
@@ -112,11 +115,12 @@ class Views:
         scorer: str = "exact",
         held_out: float | int = 0.2,
         keep_good: bool = False,
+        progress: Progress = tell_nobody,
     ) -> Document:
-        """What ``lab.add_task`` would store; stores nothing. Raises DataError as it would."""
+        """What ``lab.add_task`` would store; stores nothing. Raises as that would."""
         mapping = parse_overrides(columns)
         new = NewTask(name, path, mapping, scorer, held_out, keep_good=keep_good)
-        return check_upload(self._database, self._settings, new)
+        return check_upload(self._database, self._settings, new, progress)
 
     def scorers(self) -> list[str]:
         """The scorers that a task can have."""
@@ -156,6 +160,18 @@ class Views:
     def trace_tokens(self, trace: str) -> Document:
         """One trace, token by token, as parallel arrays. Raises NotFound."""
         return trace_tokens(self._database, self._settings, trace)
+
+    def sequences(self) -> list[Document]:
+        """The newest sequences of tasks, newest first."""
+        return sequence_list(self._database)
+
+    def sequence(self, name: str) -> Document:
+        """A sequence with each arm's matrix, by id or its beginning. Raises NotFound."""
+        return sequence_view(self._database, name)
+
+    def sequence_words(self, sequence: Document) -> Document:
+        """What :meth:`sequence` found and cannot tell, in sentences."""
+        return sequence_words(self._database, sequence)
 
     def scored_runs(self) -> list[Document]:
         """The training runs that have scores, oldest first."""

@@ -11,6 +11,7 @@ from backend.data.demonstration import Demonstration, Message
 from backend.errors import ModelError
 from backend.jobs.documents import Document
 from backend.text.contexts import student_messages, teacher_messages
+from backend.text.prompt_difference import Part, prompt_difference
 from backend.text.tokenizer import TextTokenizer
 from backend.views.tasks import find_row
 from backend.views.tokenizers import tokenizer_on_disk
@@ -19,9 +20,8 @@ from storage.database import Database
 
 @dataclass(frozen=True)
 class Piece:
-    """A token with its text; a single character where the model's tokenizer is not here."""
+    """A token's text; a turn, or the name before it, where the model's tokenizer is not here."""
 
-    key: int | str
     text: str
     is_special: bool = False
 
@@ -49,8 +49,8 @@ def prompt_document(database: Database, settings: Settings, request: Request) ->
     turns = student_messages(demonstration), teacher_messages(teacher, demonstration)
     tokenizer = tokenizer_on_disk(request.model, settings)
     student, seen = (_pieces(tokenizer, messages) for messages in turns)
-    fixed = len(student) - _last_turn(student, turns[0])
-    beyond = beyond_student(student, seen, fixed)
+    ours, theirs = ("".join(piece.text for piece in pieces) for pieces in (student, seen))
+    _, parts = prompt_difference(ours, theirs)
     return {
         "place": request.place,
         "part": row.part,
@@ -61,11 +61,11 @@ def prompt_document(database: Database, settings: Settings, request: Request) ->
         "unread": None if tokenizer else _not_here(request.model),
         "limit": _limit(tokenizer),
         "student": {
-            "segments": segments(student, [False] * len(student)),
+            "segments": segments(student, [(ours, False)]),
             "tokens": len(student) if tokenizer else None,
         },
         "teacher": {
-            "segments": segments(seen, beyond),
+            "segments": segments(seen, parts),
             "tokens": len(seen) if tokenizer else None,
         },
         "demonstration": {
@@ -77,58 +77,26 @@ def prompt_document(database: Database, settings: Settings, request: Request) ->
     }
 
 
-def beyond_student(student: Sequence[Piece], teacher: Sequence[Piece], fixed: int) -> list[bool]:
-    """Which of the teacher's pieces the student does not read, as one run of them.
+def segments(pieces: Sequence[Piece], parts: Sequence[Part]) -> list[list[Any]]:
+    """The prompt in runs that are alike; a special piece stands alone, so that it can be seen.
 
-    At most ``fixed`` pieces at the end count as the same: the student's last turn. Without that
-    bound an earlier turn could be taken for the last one, for both end alike.
+    ``parts`` are the same text, and whether only this role reads it: a token may lie in two.
     """
-    ours, theirs = [piece.key for piece in student], [piece.key for piece in teacher]
-    end = _common(ours[::-1], theirs[::-1], fixed)
-    ours, theirs = ours[: len(ours) - end], theirs[: len(theirs) - end]
-    start = _common(ours, theirs, len(ours))
-    end += _common(ours[start:][::-1], theirs[start:][::-1], len(ours) - start)
-    return [start <= place < len(teacher) - end for place in range(len(teacher))]
-
-
-def segments(pieces: Sequence[Piece], beyond: Sequence[bool]) -> list[list[Any]]:
-    """Runs of pieces that are alike; a special piece stands alone, so that it can be seen."""
     runs: list[list[Any]] = []
-    for piece, is_beyond in zip(pieces, beyond, strict=True):
-        kind = [piece.is_special, is_beyond]
-        if runs and runs[-1][1:] == kind and not piece.is_special:
-            runs[-1][0] += piece.text
-        else:
-            runs.append([piece.text, *kind])
-    return [run for run in runs if run[0]]
-
-
-def _common(first: Sequence[int | str], second: Sequence[int | str], most: int) -> int:
-    """How many keys at the beginning are the same, up to ``most``."""
-    same = 0
-    for one, other in zip(first[:most], second, strict=False):
-        if one != other:
-            break
-        same += 1
-    return same
-
-
-def _last_turn(pieces: Sequence[Piece], messages: Sequence[Message]) -> int:
-    """Where the user's last turn begins, its special token included; 0 where that is not clear."""
-    question = next((turn for turn in reversed(messages) if turn.role == "user"), None)
-    text = "".join(piece.text for piece in pieces)
-    # Templates may strip a turn's text.
-    at = text.rfind(question.content.strip()) if question else -1
-    if at <= 0:
-        return 0
-    place, before = 0, 0
-    while before + len(pieces[place].text) <= at:
-        before += len(pieces[place].text)
-        place += 1
-    opening = place - 1
-    while opening >= 0 and not pieces[opening].is_special:
-        opening -= 1
-    return opening if opening >= 0 else place
+    waiting = list(parts)[::-1]
+    for piece in pieces:
+        text = piece.text
+        while text:
+            part, is_beyond = waiting.pop()
+            if len(part) > len(text):
+                waiting.append((part[len(text) :], is_beyond))
+            kind = [piece.is_special, is_beyond]
+            if runs and runs[-1][1:] == kind and not piece.is_special:
+                runs[-1][0] += text[: len(part)]
+            else:
+                runs.append([text[: len(part)], *kind])
+            text = text[len(part) :]
+    return runs
 
 
 def _pieces(tokenizer: TextTokenizer | None, messages: Sequence[Message]) -> list[Piece]:
@@ -141,7 +109,7 @@ def _pieces(tokenizer: TextTokenizer | None, messages: Sequence[Message]) -> lis
     begin = 0
     pieces = []
     for (token_id, _), end in zip(spans, starts, strict=True):
-        pieces.append(Piece(token_id, text[begin:end], tokenizer.is_added(token_id)))
+        pieces.append(Piece(text[begin:end], tokenizer.is_added(token_id)))
         begin = max(begin, end)
     return pieces
 
@@ -149,9 +117,8 @@ def _pieces(tokenizer: TextTokenizer | None, messages: Sequence[Message]) -> lis
 def _plain_pieces(messages: Sequence[Message]) -> list[Piece]:
     pieces = []
     for turn in messages:
-        pieces.append(Piece(f"<{turn.role}>", f"{turn.role}:\n", True))
-        pieces += [Piece(letter, letter) for letter in f"{turn.content}\n\n"]
-    return [*pieces, Piece("<assistant>", "assistant:\n", True)]
+        pieces += [Piece(f"{turn.role}:\n", True), Piece(f"{turn.content}\n\n")]
+    return [*pieces, Piece("assistant:\n", True)]
 
 
 def _not_here(model: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from backend.bundled import material_path
 from backend.config import Settings
 from backend.data.load import Loaded
+from backend.data.progress import Progress, tell_nobody
 from backend.errors import NotFound
 from backend.evaluation.intervals import wilson
 from backend.evaluation.scorers import SCORERS
@@ -102,9 +103,11 @@ def find_row(database: Database, name: str, number: str, place: int) -> TaskRow:
     return found
 
 
-def check_upload(database: Database, settings: Settings, new: NewTask) -> Document:
-    """What adding a file would store; stores nothing. Raises DataError as adding would."""
-    loaded = load_new_task(settings, new)
+def check_upload(
+    database: Database, settings: Settings, new: NewTask, progress: Progress = tell_nobody
+) -> Document:
+    """What adding a file would store; stores nothing. Raises as adding would."""
+    loaded = load_new_task(settings, new, progress)
     tasks = Tasks(database)
     task = tasks.by_name(new.name)
     versions = tasks.versions(task.id) if task else []

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from app.access.doors import OpenDoor, PasswordDoor
 from app.guards import Guard, hostname
 
 HERE: Final = "http://127.0.0.1:7860"
@@ -23,7 +24,8 @@ def client(password: str = "") -> TestClient:
         return PlainTextResponse(f"{request.method} done")
 
     routes = [Route(path, answer, methods=["GET", "POST", "DELETE"]) for path in ("/", "/healthz")]
-    guarded = Guard(Starlette(routes=routes), ["127.0.0.1", "localhost", "[::1]"], password)
+    door = PasswordDoor(password) if password else OpenDoor()
+    guarded = Guard(Starlette(routes=routes), ["127.0.0.1", "localhost", "[::1]"], door)
     return TestClient(guarded, base_url=HERE)
 
 
@@ -61,6 +63,14 @@ def test_reading_from_a_link_on_another_site_is_allowed() -> None:
     assert client().get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 200
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null"])
+def test_a_script_of_another_site_reads_nothing(origin: str) -> None:
+    """Gradio would let another port of this machine, or any site where the name is not local."""
+    answer = client().get("/", headers={"origin": origin})
+    assert answer.status_code == 403
+    assert "done" not in answer.text
+
+
 def test_answers_forbid_frames_and_requests_to_other_machines() -> None:
     policy = client().get("/").headers["content-security-policy"]
     assert "frame-ancestors 'none'" in policy
@@ -88,6 +98,15 @@ def test_the_password_opens(given: str, status: int) -> None:
 @pytest.mark.parametrize("header", ["Basic %%%", "Basic", "Bearer abc", "Basic b3Blbg=="])
 def test_a_broken_authorization_is_refused(header: str) -> None:
     assert client("open").get("/", headers={"authorization": header}).status_code == 401
+
+
+def test_whoever_guesses_the_password_must_wait() -> None:
+    asked = client("open sesame")
+    statuses = [asked.get("/", auth=("a", f"guess {i}")).status_code for i in range(8)]
+    assert statuses == [401] * 5 + [429] * 3
+    answer = asked.get("/", auth=("a", "open sesame"))
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_a_password_beyond_ascii_works() -> None:

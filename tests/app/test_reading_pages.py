@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.pages.forgetting import _chosen, _find, _values
+from app.pages.forgetting import _charts, _chosen, _find, _values
 from app.pages.traces import _index
 from backend.bootstrap import build_lab
 from backend.config import Settings
@@ -59,7 +60,8 @@ def scored(lab: Lab, name: str, **values: Any) -> str:
 def values(lab: Lab, **query: str) -> list[Any]:
     listed = lab.views.scored_runs()
     chosen, missing = _chosen(listed, query)
-    return _values(listed, _find(lab, chosen), query, missing)
+    document = _find(lab, chosen)
+    return _values(listed, document, query, missing, partial(_charts, document))
 
 
 def test_the_newest_group_is_shown_unless_the_address_names_others(lab: Lab) -> None:

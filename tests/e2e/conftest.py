@@ -31,6 +31,7 @@ class LiveServer:
     log: Path
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -46,7 +47,7 @@ class LiveServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **environment(self.home)},
+                env={**os.environ, **environment(self.home), **self.settings},
             )
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from storage.database import Database, open_database
 from storage.models import Run
 from tests.e2e.conftest import LiveServer
-from tests.views.stored_runs import add_run, add_scores
+from tests.views.stored_runs import add_run, add_scores, add_sequence
 
 
 @pytest.fixture
@@ -61,6 +61,28 @@ def test_runs_and_probes_are_chosen_and_stay_in_the_address(
     expect(changes).to_have_count(2)
     assert f"runs={old.id}" in page.url
     assert new[0].id not in page.url
+
+
+def test_a_sequence_is_chosen_and_its_arms_stand_side_by_side(
+    server: LiveServer, page: Page, database: Database
+) -> None:
+    arms = {"sft": [(0.1, 0.2), (0.9, 0.2), (0.2, 0.8)], "sdft": [(0.1, 0.2), (0.7, 0.3), None]}
+    sequence = add_sequence(database, ("lamps", "dates"), arms, "<b>two skills</b>")
+    page.goto(f"{server.url}/forgetting")
+    page.locator("#forget-sequence-choice").select_option(sequence)
+    expect(page.locator("#forget-sequence h2")).to_contain_text("<b>two skills</b>")
+    expect(page.locator("#forget-sequence [role=status]")).to_contain_text("3 of 4 stages are done")
+    expect(page.locator(".sd-arm")).to_have_count(2)
+    expect(page.locator(".sd-arm").first.locator("td.sd-heat")).to_have_count(6)
+    expect(page.locator("#forget-figures tbody tr")).to_have_count(2)
+    expect(page.locator("#forget-sequence li").first).to_contain_text("lamps -70 points")
+    expect(page.locator("#forget-choice fieldset")).to_have_count(0)
+    assert f"sequence={sequence}" in page.url
+    page.reload()
+    expect(page.locator("#forget-figures tbody tr")).to_have_count(2)
+    page.locator("#forget-sequence-choice").select_option("")
+    expect(page.locator("#forget-figures")).to_have_count(0)
+    expect(page.locator("#forget-choice fieldset").first).to_be_visible()
 
 
 def test_forgotten_items_are_folded_and_shown_as_text(

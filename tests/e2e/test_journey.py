@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import LiveServer, Troubles
@@ -14,12 +15,13 @@ from tests.integration.plain_peft import plain_logits
 
 MINUTES = 60_000
 SETTINGS = """
-evaluate: {probes: [task, 'prior:facts'], along: [task], limit: 4, along_limit: 2,
-  facts_limit: 8, max_new_tokens: 8, premise: false}
+evaluate: {probes: [task, 'prior:facts'], along: [task], limit: 2, along_limit: 2,
+  facts_limit: 4, max_new_tokens: 4, premise: false}
 traces: {every: 1, watched: 1, sampled: 1}
 """
 
 
+@pytest.mark.timeout(900)  # two runs of the real model beside a browser, on two busy cores
 def test_a_file_becomes_an_adapter(
     server: LiveServer, page: Page, troubles: Troubles, tmp_path: Path, bundled_models: Path
 ) -> None:
@@ -63,7 +65,7 @@ def test_a_file_becomes_an_adapter(
     page.wait_for_url(re.compile(r"/run\?id="), timeout=MINUTES)
 
     run = page.url.partition("id=")[2]
-    expect(page.locator("#run-summary strong")).to_have_text("done", timeout=3 * MINUTES)
+    expect(page.locator("#run-summary strong")).to_have_text("done", timeout=8 * MINUTES)
     page.goto(f"{server.url}/traces?run={run}")
     token = page.locator("#trace-student-tokens .sd-tok").first
     token.hover()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from gguf import GGUFReader
+from tokenizers import Regex, Tokenizer, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from backend.atomic import file_sha256
@@ -21,6 +22,7 @@ from backend.text.contexts import student_messages
 from tests.export.test_merged_model import trained
 from tests.export.tiny_checkpoint import TEXT
 from tests.tiny_model import build_model, change_json, load_tiny
+from tests.tiny_tokenizer import build_tokenizer
 from tests.training.tiny_runs import demonstration, logits_of
 
 TEXTS = (TEXT, "light.dim(3)", "é🙂 and  two spaces\n\n", "<|im_start|>user\nthe 2026<|im_end|>")
@@ -138,6 +140,63 @@ def test_how_text_is_split_has_a_name_or_is_refused(
             read_vocabulary(tmp_path, 1000)
     else:
         assert read_vocabulary(tmp_path, 1000).splitting == name
+
+
+# As Llama 3 has it: digits by threes, and a line's end with the punctuation before it.
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def split_like_llama3(
+    folder: Path,
+    *,
+    pattern: str = LLAMA3,
+    behavior: str = "isolated",
+    ignore_merges: bool = True,
+    use_regex: bool = False,
+) -> Path:
+    """The tiny tokenizer, splitting text by a pattern before it spells it in bytes."""
+    tokenizer = Tokenizer.from_file(str(build_tokenizer(folder) / "tokenizer.json"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(pattern), behavior),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex),
+    ])  # fmt: skip
+    tokenizer.model.ignore_merges = ignore_merges
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_llama3s_splitting_has_its_name(tmp_path: Path) -> None:
+    vocabulary = read_vocabulary(split_like_llama3(tmp_path), 1000)
+    assert vocabulary.splitting == "llama-bpe"
+    assert "Ġth e" in vocabulary.merges
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pattern": LLAMA3.replace("{1,3}", "")},
+        {"behavior": "removed"},
+        {"use_regex": True},
+        {"ignore_merges": False},
+    ],
+)
+def test_what_is_nearly_llama3s_splitting_is_refused(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    split_like_llama3(tmp_path, **changes)
+    with pytest.raises(ModelError, match="splits text in a way"):
+        read_vocabulary(tmp_path, 1000)
+
+
+def test_other_splittings_spell_every_word_by_merges(tiny_folder: Path, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(tiny_folder / "tokenizer.json"))
+    tokenizer.model.ignore_merges = True
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(ModelError, match="splits text in a way"):
+        read_vocabulary(tmp_path, 1000)
 
 
 def test_a_tokenizer_that_is_no_byte_level_bpe_is_refused(

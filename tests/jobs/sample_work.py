@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
+import subprocess
+import sys
 import time
+from datetime import datetime, timedelta
 
-from sqlalchemy import text
+import psutil
+from sqlalchemy import Engine, event, text
 
 from backend import atomic
 from backend.errors import DataError, StopRequested
 from backend.jobs.work.context import JobContext
+from storage import models
 
 
 def count(job: JobContext) -> None:
@@ -19,9 +25,14 @@ def count(job: JobContext) -> None:
 
     ``die_at`` kills the worker in the middle of that step on the first attempt, ``hang_at`` waits
     there until it is told to stop, ``deaf`` ignores that, ``mortal`` dies of SIGTERM, and
-    ``freezes_database`` keeps the write lock meanwhile.
+    ``freezes_database`` keeps the write lock meanwhile. ``die_at_rename`` kills it where that
+    step's checkpoint, all written, would get its name. ``lags_s`` is the length of a step.
+    ``clock_jump_s`` sets the wall clock by so much after step 2, ``full_at`` is the step from
+    which the database cannot grow for half a second, and ``parent`` leaves a child behind.
     """
     config = job.config
+    if config.get("parent"):
+        subprocess.Popen(["sleep", "600"])
     start = _last_checkpoint(job)
     job.recorder.rewind(start)
     for step in range(start + 1, config["steps"] + 1):
@@ -34,6 +45,14 @@ def count(job: JobContext) -> None:
             os._exit(9)
         if step == config.get("hang_at"):
             _hang(job)
+        if step == config.get("full_at"):
+            _fill(job.database.engine)
+            job.recorder.event("long", "x" * 50_000)
+        if step == 2 and "clock_jump_s" in config:
+            set_wall_clock(config["clock_jump_s"])
+        if step == config.get("die_at_rename") and start < step - 2:
+            sys.addaudithook(_die_at_rename)
+        time.sleep(config.get("lags_s", 0))
         if step % 2 == 0:
             _checkpoint(job, step)
         if job.recorder.stop_requested():
@@ -47,6 +66,38 @@ def break_down(job: JobContext) -> None:
     if job.config.get("user"):
         raise DataError("row 3 is empty", where="task x", remedy="remove it")
     raise ZeroDivisionError("one by none")
+
+
+def need_memory(job: JobContext) -> None:
+    """Asks for more memory than the process may have."""
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
+    bytearray(512 << 20)
+
+
+def set_wall_clock(by_s: float) -> None:
+    """Moves the time of day as the storage sees it."""
+
+    class Moved(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(seconds=by_s)
+
+    models.datetime = Moved
+
+
+def _die_at_rename(event: str, _arguments: object) -> None:
+    if event == "os.rename":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _fill(engine: Engine) -> None:
+    def limit(connection, *_) -> None:
+        pages = 1 if time.monotonic() < until_s else 2**30
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    until_s = time.monotonic() + 0.5
+    event.listen(engine, "checkout", limit)
 
 
 def _hang(job: JobContext) -> None:
@@ -66,6 +117,8 @@ def _wait_for_the_end(job: JobContext) -> None:
 
 
 def _checkpoint(job: JobContext, step: int) -> None:
+    # A resume does not repeat these steps, so what they told must be stored first.
+    job.recorder.flush()
     folder = job.folder / "checkpoints" / f"{step:06d}"
     with atomic.new_folder(folder) as partial:
         (partial / "state.json").write_text(json.dumps({"step": step}))
@@ -76,4 +129,4 @@ def _last_checkpoint(job: JobContext) -> int:
     return max((int(path.name) for path in job.folder.glob("checkpoints/[0-9]*")), default=0)
 
 
-KINDS = {"count": count, "break": break_down}
+KINDS = {"count": count, "break": break_down, "hog": need_memory}

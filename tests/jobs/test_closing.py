@@ -1,12 +1,13 @@
 """What is left of a run includes the scores after its last step."""
 
+from dataclasses import replace
+
 import pytest
 
 from backend.jobs.recorder import StoredRecorder
 from backend.training.recorder import Evaluation, Item
 from storage.claims import Claim, Claims
 from storage.database import Database
-from storage.models import Event
 from storage.runs import Runs
 
 
@@ -55,35 +56,55 @@ def test_the_closing_scores_take_as_long_as_the_first_ones(database, add_run, at
     assert eta(database, run.id) == 25.0
 
 
-def test_a_resumed_run_knows_it_from_its_history(database, add_run, attempt, clock):
+def test_a_resumed_run_knows_it_from_its_scores(database, add_run, attempt, clock):
     add_run()
     run, recorder = attempt()
     recorder.progress(0, 10, None, "evaluating")
+    clock.now_s += 30
     recorder.evaluation(0, evaluation())
-    with database.write() as session:
-        begun = session.query(Event).filter_by(run_id=run.id, kind="phase").one()
-        from_history = begun.at.replace(year=begun.at.year - 1)
-        took_s = (begun.at - from_history).total_seconds()
-        begun.at = from_history
     Claims(database).end(Claim(run.id, "me", 1), "killed", {})
     _, recorder = attempt()
     recorder.progress(6, 10, 8.0, "training")
     recorder.flush()
-    assert eta(database, run.id) == pytest.approx(8.0 + took_s, abs=60)
+    assert eta(database, run.id) == 38.0
 
 
-def test_scores_that_were_known_take_what_they_took_once(database, add_run, attempt, clock):
+def test_an_attempt_that_measures_anew_forgets_what_the_one_before_took(
+    database, add_run, attempt, clock
+):
     add_run()
-    first, recorder = attempt()
+    run, recorder = attempt()
     recorder.progress(0, 10, None, "evaluating")
-    recorder.evaluation(0, evaluation("base"))
-    with database.write() as session:
-        begun = session.query(Event).filter_by(run_id=first.id, kind="phase").one()
-        begun.at = begun.at.replace(year=begun.at.year - 1)
-    add_run()
-    second, recorder = attempt()
+    clock.now_s += 30
+    recorder.evaluation(0, evaluation())
+    Claims(database).end(Claim(run.id, "me", 1), "killed", {})
+    _, recorder = attempt()
     recorder.progress(0, 10, None, "evaluating")
-    recorder.evaluation(0, recorder.known_evaluation("base"))
-    recorder.progress(1, 10, 1.0, "training")
+    clock.now_s += 4
+    recorder.evaluation(0, evaluation())
+    recorder.progress(1, 10, 8.0, "training")
     recorder.flush()
-    assert eta(database, second.id) > 300 * 24 * 3600
+    assert eta(database, run.id) == 12.0
+
+
+def test_a_known_score_takes_what_it_took_itself_when_it_was_measured(
+    database, add_run, attempt, clock
+):
+    """Not what the other run's whole evaluation took: that had probes that this run has not."""
+    add_run()
+    _, recorder = attempt()
+    recorder.progress(0, 10, None, "evaluating")
+    for name, took_s in (("x", 20), ("y", 500)):
+        clock.now_s += took_s
+        recorder.evaluation(0, replace(evaluation(name), probe=f"task:{name}"))
+    for place in range(2):  # the second takes over what the first took over
+        add_run()
+        run, recorder = attempt()
+        recorder.progress(0, 10, None, "evaluating")
+        recorder.evaluation(0, recorder.known_evaluation("x"))
+        assert recorder.known_evaluation("y") is not None, "looked at, not taken"
+        clock.now_s += 3
+        recorder.evaluation(0, replace(evaluation(f"z{place}"), probe="task:z"))
+        recorder.progress(1, 10, 1.0, "training")
+        recorder.flush()
+        assert eta(database, run.id) == 24.0

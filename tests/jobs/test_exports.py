@@ -202,7 +202,7 @@ def test_a_run_without_checkpoint_has_no_adapter(
 ) -> None:
     run = add_training_run()
     assert finished_adapter(database, settings, run.id) is None
-    with pytest.raises(StateError, match="the run is queued and has no checkpoint yet"):
+    with pytest.raises(StateError, match="the run has no checkpoint yet"):
         export_adapter(database, settings, run.id, outside / "adapter")
 
 

@@ -1,17 +1,21 @@
 """A lab has one supervisor: a living one is respected, a dead one is replaced."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from backend.errors import StateError
 from backend.jobs.identity import is_alive, process_of, send, this_process
 from backend.jobs.supervisor import Supervisor
+from storage.database import open_database
 from storage.models import SupervisorLock, now
 from storage.supervisors import Supervisors
 
@@ -48,6 +52,21 @@ def test_a_closed_supervisor_makes_room(database, settings, launcher, supervisor
         second.acquire("http://127.0.0.1:1")
         assert Supervisors(database).holder().address == "http://127.0.0.1:1"
     assert Supervisors(database).holder() is None
+
+
+def test_a_supervisor_whose_goodbye_was_not_stored_makes_room(database, settings, launcher):
+    impatient = open_database(settings.database, busy_timeout_ms=50)
+    first = _another(impatient, settings, launcher)
+    first.acquire("")
+    with closing(sqlite3.connect(settings.home / "lab.sqlite")) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError):
+            first.close()
+    impatient.close()
+
+    with _another(database, settings, launcher) as second:
+        second.acquire("")
+        second.tick()
 
 
 def test_a_dead_supervisor_is_replaced(database, settings, launcher):

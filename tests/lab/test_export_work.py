@@ -103,7 +103,7 @@ def test_what_cannot_be_exported_fails_with_the_reason(
 ) -> None:
     run = train(add_task())
     for config, reason in (
-        ({"run": run["id"], "checkpoint": 7}, "has no checkpoint of step 7"),
+        ({"run": run["id"], "checkpoint": 7}, "no checkpoint of step 7"),
         ({"run": "none"}, "there is no such run"),
         ({"run": run["id"], "format": "onnx"}, '"format" is'),
     ):

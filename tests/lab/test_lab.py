@@ -156,7 +156,7 @@ def test_what_cannot_be_evaluated_is_refused_before_it_is_queued(
     lab: Lab, add_task: Callable[..., str], train: Train, tiny_folder: Path
 ) -> None:
     run = train(add_task(), "sft")
-    with pytest.raises(StateError, match=r"no such checkpoint \(of steps: 2\)"):
+    with pytest.raises(StateError, match=r"no checkpoint of step 1, only of 2"):
         lab.evaluate(run["id"], {"probes": ["task"], "checkpoint": 1})
     with pytest.raises(ConfigError, match="the probe task needs a run that has one"):
         lab.evaluate(str(tiny_folder), {"probes": ["task"]})

@@ -107,6 +107,20 @@ def test_two_tasks_and_two_arms_fill_their_matrices(lab: Lab, plan: Plan) -> Non
     assert lab.sequence(document["id"][:8]) == document
 
 
+def test_what_a_sequence_takes_is_said_by_arm_and_in_all(lab: Lab, plan: Plan) -> None:
+    document = plan({"method": "sft", "seed": 1}, {"method": "sdft", "name": "ours"})
+    first, second, whole = lab.estimate_sequence(document)
+    assert first.startswith("sft seed 1: 2 runs, about ")
+    assert second.startswith("ours: 2 runs, about ")
+    assert whole.startswith("all 2 arms: 4 runs, about ")
+    assert whole.endswith("GiB of memory")
+    assert lab.runs() == []
+    assert len(lab.estimate_sequence(plan())) == 1
+    with pytest.raises(UserError, match="GiB of memory"):
+        lab.estimate_sequence(plan(model="org/model-900B"))
+    assert "unknown" in lab.estimate_sequence(plan(model="org/some-model"))[0]
+
+
 def test_the_same_plan_is_the_same_sequence(lab: Lab, plan: Plan) -> None:
     first = lab.start_sequence(plan())
     assert lab.start_sequence(plan()) == first

@@ -12,14 +12,30 @@ from storage.claims import Claims
 from storage.database import Database, migrate, open_database
 from storage.models import Run
 from storage.runs import Runs
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
     database = open_database(f"sqlite:///{tmp_path / 'lab.sqlite'}")
     migrate(database)
     yield database
     database.close()
+
+
+@pytest.fixture
+def postgres_database(postgres: PostgresServer) -> Iterator[Database]:
+    database = open_database(postgres.lab())
+    yield database
+    database.close()
+    postgres.drop(database.url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Each test runs on both."""
+    database: Database = request.getfixturevalue(f"{request.param}_database")
+    return database
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from storage.claims import Claim, Process, hold
-from storage.models import ACTIVE
+from storage.models import ACTIVE, Run
 from storage.runs import Runs
 
 ROOT = Path(__file__).parents[2]
@@ -109,9 +109,10 @@ def test_a_worker_that_dies_after_the_wish_to_stop_is_cancelled(claims, enqueue,
     assert Runs(database).get(claim.run_id).error is None
 
 
-def test_four_processes_claim_sixty_runs_once_each(claims, enqueue, database):
+def test_eight_processes_claim_five_hundred_runs_once_each(claims, database):
     claims.ensure_slots([f"cpu:{number}" for number in range(3)])
-    ids = {enqueue(f"run {number}").id for number in range(60)}
+    runs = [Run(name=f"run {number}", kind="train", config={}) for number in range(500)]
+    ids = {run.id for run in Runs(database).enqueue(*runs)}
     script = Path(__file__).parent / "claimer.py"
     claimers = [
         subprocess.Popen(
@@ -120,11 +121,11 @@ def test_four_processes_claim_sixty_runs_once_each(claims, enqueue, database):
             stdout=subprocess.PIPE,
             text=True,
         )
-        for number in range(4)
+        for number in range(8)
     ]
-    outputs = [claimer.communicate(timeout=120)[0] for claimer in claimers]
+    outputs = [claimer.communicate(timeout=240)[0] for claimer in claimers]
 
-    assert [claimer.returncode for claimer in claimers] == [0] * 4
+    assert [claimer.returncode for claimer in claimers] == [0] * 8
     lines = [line.split() for output in outputs for line in output.splitlines()]
     assert sorted(run_id for run_id, _ in lines) == sorted(ids)
     assert {attempt for _, attempt in lines} == {"1"}

@@ -1,14 +1,19 @@
 """Opening, migrating and refusing a database."""
 
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from storage.database import (
@@ -18,14 +23,17 @@ from storage.database import (
     open_database,
     schema_state,
 )
+from storage.evaluations import Evaluations
 from storage.models import Base, Metric, Run, Task
 from storage.runs import Runs
 from storage.tasks import Tasks
 
+HERE = Path(__file__).parent
 
-def _set_revision(file, revision):
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+
+def _set_revision(database, revision):
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
 
 
 def test_migrating_makes_folder_and_schema_and_can_be_repeated(tmp_path):
@@ -48,8 +56,9 @@ def test_the_migrations_make_exactly_the_tables_of_the_models(database):
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_every_connection_has_the_pragmas(database):
-    with database.engine.connect() as one, database.engine.connect() as two:
+def test_every_connection_has_the_pragmas(sqlite_database):
+    engine = sqlite_database.engine
+    with engine.connect() as one, engine.connect() as two:
         for connection in (one, two):
             found = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -69,7 +78,7 @@ def test_foreign_keys_hold_after_a_migration(database):
 
 
 def test_a_schema_from_the_future_is_refused_untouched(database):
-    _set_revision(database.file, "9999")
+    _set_revision(database, "9999")
 
     assert schema_state(database) == "newer"
     with pytest.raises(UnknownSchemaError, match=r"9999.*install the version that wrote it"):
@@ -77,7 +86,8 @@ def test_a_schema_from_the_future_is_refused_untouched(database):
     assert schema_state(database) == "newer"
 
 
-def test_an_older_schema_is_copied_before_it_is_changed(database, tmp_path):
+def test_an_older_schema_is_copied_before_it_is_changed(sqlite_database, tmp_path):
+    database = sqlite_database
     Tasks(database)
     with database.write() as session:
         session.add(Task(name="old"))
@@ -115,6 +125,33 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(database, tmp_path):
 
     assert schema_state(database, migrations) == "older"
     assert Runs(database).events("any") == []
+
+
+def test_a_migration_killed_half_way_leaves_the_schema_as_it_was_and_runs_again(database, tmp_path):
+    migrations = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, migrations)
+    known = [path.stem[1:5] for path in (MIGRATIONS / "versions").glob("m[0-9]*.py")]
+    (migrations / "versions" / "m9000_interrupted.py").write_text(
+        f'from alembic import op\nrevision = "9000"\ndown_revision = "{max(known)}"\n\n\n'
+        'def upgrade():\n    op.drop_table("evaluation_items")\n'
+        '    op.execute("CREATE TABLE half_way (id INTEGER)")\n'
+    )
+    kept = Runs(database).enqueue(Run(name="kept", kind="train", config={}))[0]
+    killed = subprocess.run(
+        [sys.executable, str(HERE / "interrupted.py"), database.url, str(migrations)],
+        env={"PYTHONPATH": str(HERE.parents[1])},
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    assert schema_state(database) == "current", "as it was before"
+    assert Evaluations(database).items("none") == []
+    if database.is_sqlite:
+        with database.read() as session:
+            assert session.scalar(text("PRAGMA integrity_check")) == "ok"
+            assert session.execute(text("PRAGMA foreign_key_check")).all() == []
+    migrate(database, migrations)
+    assert schema_state(database, migrations) == "current"
+    assert Runs(database).get(kept.id).name == "kept"
 
 
 def test_migrating_from_several_threads_at_once_works(tmp_path):

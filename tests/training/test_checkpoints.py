@@ -12,18 +12,22 @@ import torch
 from safetensors.torch import load_file
 
 from backend.atomic import file_sha256
-from backend.errors import UserError
+from backend.errors import StopRequested, UserError
 from backend.models.lora import ADAPTER
 from backend.training.checkpoints import (
     MANIFEST,
+    RESERVE_BYTES,
     BrokenCheckpoint,
+    checkpoint_bytes,
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
     verify_checkpoint,
+    wait_for_room,
 )
 from backend.training.optimizer import load_optimizer_tensors, optimizer_tensors
 from backend.training.step import Trainer, training_step
+from tests.recording import ListRecorder
 from tests.tiny_model import load_tiny
 from tests.training.tiny_runs import (
     adapter_of,
@@ -203,3 +207,27 @@ def test_optimizer_tensors_go_where_their_parameters_are(
         assert state["exp_avg"].device == state["exp_avg_sq"].device == torch.device("meta")
         # AdamW reads its step count on the host.
         assert state["step"].device == torch.device("cpu")
+
+
+def test_a_checkpoint_waits_for_room_on_the_disk(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = checkpoint_bytes(trainer)
+    size = save_checkpoint(trainer, 2, tmp_path / "saved").size_bytes
+    assert 0.5 * size < needed < 1.1 * size
+    free = iter([0, needed, needed + RESERVE_BYTES])
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=next(free)))
+    recorder, pauses = ListRecorder(), list[float]()
+    wait_for_room(tmp_path / "new", needed, recorder, pauses.append)
+
+    assert len(pauses) == 2
+    assert [event.kind for event in recorder.events] == ["low_disk", "room_again"]
+    assert "paused: 0 MiB are free" in recorder.events[0].message
+    assert "free some space" in recorder.events[0].message
+
+
+def test_who_does_not_want_to_wait_for_room_may_stop(trainer: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(StopRequested, match="while the disk was full"):
+        wait_for_room(tmp_path, 2**60, ListRecorder(stop_after=0))
+    wait_for_room(tmp_path, 0, ListRecorder(stop_after=0))

@@ -10,7 +10,8 @@ import numpy as np
 from backend.evaluation.intervals import interval
 from storage.database import Database
 from storage.evaluations import put_evaluation
-from storage.models import Evaluation, EvaluationItem, Run, Trace, new_id
+from storage.models import Evaluation, EvaluationItem, Run, TaskSequence, Trace, new_id
+from storage.sequences import Sequences
 from storage.tasks import NewVersion, Tasks
 from storage.traces import pack, put_trace, trace_id
 
@@ -116,3 +117,33 @@ def add_scores(
     )  # fmt: skip
     with database.write() as session:
         put_evaluation(session, evaluation, items)
+
+
+def add_sequence(
+    database: Database,
+    tasks: Sequence[str],
+    arms: Mapping[str, Sequence[Sequence[float] | None]],
+    name: str = "",
+) -> str:
+    """A sequence whose arms have these scores before the first stage and after each; its id.
+
+    Of ten items so many are right; None is a stage that is still queued.
+    """
+    sequence_id, plan = new_id(), []
+    for arm, (before, *after) in arms.items():
+        stages: list[Run] = []
+        for place, scores in enumerate(after):
+            state = "queued" if scores is None else "done"
+            run = add_run(database, f"{arm} · {place + 1}", task=tasks[place], method=arm,
+                          state=state, group_id=sequence_id)  # fmt: skip
+            points = [(0, before if place == 0 else after[place - 1]), (10, scores)]
+            for step, found in points:
+                for task, score in zip(tasks, found or (), strict=False):
+                    items = {f"item {i}": float(i < 10 * score) for i in range(10)}
+                    add_scores(database, run, f"task:{task}", step, items)
+            stages.append(run)
+        plan.append({"name": arm, "method": arm, "seed": 1, "stages": [run.id for run in stages]})
+    document = {"name": name, "config": {}, "tasks": [f"{task}@1" for task in tasks], "arms": plan}
+    made = TaskSequence(id=sequence_id, fingerprint=sequence_id, document=document)
+    Sequences(database).add(made, [])
+    return sequence_id

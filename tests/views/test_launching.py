@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.components.problems import no_problems
 from app.pages.launch_form import Form, field_values
-from app.pages.launching import check_premise, launch, premise_of
+from app.pages.launching import check_premise, end_premise, launch, premise_of
 from app.pages.once import WINDOW_S, Once
 from backend.config import RunConfig
 from backend.errors import NotFound
@@ -164,8 +165,10 @@ def test_a_premise_check_is_queued_once_and_shown_while_it_waits(
     assert run["config"]["task"] == "lights@1"
     pending = premise_of(lab, config)["pending"]
     assert (pending["run"], pending["state"]) == (run["id"], "queued")
-    lab.stop(run["id"])
+    assert end_premise(lab, config) == no_problems()
+    assert lab.run(run["id"])["state"] == "cancelled"
     assert premise_of(lab, config)["pending"] is None
+    assert end_premise(lab, config) == no_problems()
     told = check_premise(lab, Once(), form(config).replaced("model", "/etc"), "me")
     assert list(told["problems"]) == ["launch-model"]
 

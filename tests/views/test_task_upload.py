@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.pages.task_upload import Upload, add, check, read_held_out, uploaded
+from app.pages import task_upload
+from app.pages.task_upload import Shown, Upload, read_held_out, uploaded
 from backend.errors import DataError
 from backend.lab import Lab
 from tests.lab.tiny_tasks import rows, write_rows
@@ -32,6 +33,18 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
         return str(path)
 
     return write
+
+
+def unwatched(_what: str, _done: int, _total: int | None) -> None:
+    pass
+
+
+def check(lab: Lab, upload: Upload) -> Shown:
+    return task_upload.check(lab, upload, unwatched)
+
+
+def add(lab: Lab, upload: Upload) -> Shown:
+    return task_upload.add(lab, upload, unwatched)
 
 
 def form(file: Any, **values: Any) -> Upload:

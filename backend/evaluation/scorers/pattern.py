@@ -20,7 +20,7 @@ from backend.evaluation.scorers.scorer import (
 )
 
 # Some patterns take longer than the universe on some texts.
-TIMEOUT_S: Final = 2.0
+TIMEOUT_S: Final = 1.0
 
 
 class RegexParameters(Frozen):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from backend.config import EvaluateConfig, EvaluationConfig
+from backend.config import EvaluateConfig
 from backend.documents import validate
 from backend.evaluation.suite import Suite
+from backend.jobs.closing import EVALUATING
+from backend.jobs.job_configs import EvaluationConfig
 from backend.jobs.tasks import find_task
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.models import prepare_model, take_checkpoint
@@ -24,5 +26,6 @@ def evaluate(job: JobContext) -> None:
         job.recorder,
     )
     limits = EvaluateConfig(limit=config.limit, facts_limit=config.limit)
+    job.recorder.progress(0, 1, None, EVALUATING)
     suite.measure(model, step, limits, is_base=config.run is None)
     job.recorder.progress(1, 1, 0.0, "done")

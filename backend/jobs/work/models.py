@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from backend.config import AdapterConfig, RunConfig
 from backend.documents import validate
-from backend.errors import NotFound, StateError
+from backend.errors import NotFound
+from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.models.compute import Compute, choose_compute
 from backend.models.language_model import LanguageModel, load_model
 from backend.models.materialise import local_folder
 from backend.training.checkpoints import load_adapter, verify_checkpoint
-from storage.artifacts import Artifacts
 from storage.models import Checkpoint
 from storage.runs import Runs
 
@@ -33,13 +33,7 @@ def take_checkpoint(
     run = Runs(job.database).get(run_id)
     if run is None:
         raise NotFound(f"run {run_id} is gone", where="run")
-    checkpoint = Artifacts(job.database).checkpoint(run.id, step)
-    if checkpoint is None:
-        raise StateError(
-            f"run {run.id} has no checkpoint of step {step}",
-            where="checkpoint",
-            remedy=f"see sdlab show {run.id}",
-        )
+    checkpoint = find_checkpoint(job.database, run.id, step)
     adapter: AdapterConfig = validate(RunConfig, run.config, f"run {run.id}").adapter
     folder = checkpoint_folder(job.settings, checkpoint)
     verify_checkpoint(folder)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
-from backend.config import PremiseConfig, TeacherConfig
+from backend.config import TeacherConfig
 from backend.documents import validate
+from backend.errors import StopRequested
 from backend.evaluation.premise import check_premise
+from backend.jobs.job_configs import PremiseConfig
 from backend.jobs.tasks import demonstrations, find_task
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.models import prepare_model
@@ -23,6 +26,17 @@ def premise(job: JobContext) -> None:
     model = prepare_model(job, config.model, steps=1)
     rows = demonstrations(job.database, stored.version.id, "held_out")[: config.limit or None]
     contexts = list(DEMONSTRATION_FORMS) if config.context == "auto" else [config.context]
+    readers = len(contexts) + 1
+    began_s = time.monotonic()
+
+    def next_reader(done: int, reader: str) -> None:
+        if job.recorder.stop_requested():
+            raise StopRequested("stopped before all contexts were checked")
+        took_s = time.monotonic() - began_s
+        eta_s = took_s / done * (readers - done) if done else None
+        job.recorder.progress(done, readers, eta_s, f"asking {reader}")
+        job.recorder.flush()
+
     found = check_premise(
         model,
         rows,
@@ -31,8 +45,9 @@ def premise(job: JobContext) -> None:
         contexts,
         config.max_new_tokens,
         job.settings,
+        next_reader,
         demonstrations(job.database, stored.version.id, "training")[:_OTHERS],
     )
     job.recorder.result({"premise": found.as_document()})
     job.recorder.event("premise", found.sentence)
-    job.recorder.progress(1, 1, 0.0, "done")
+    job.recorder.progress(readers, readers, 0.0, "done")

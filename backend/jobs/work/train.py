@@ -11,6 +11,7 @@ from backend.errors import StateError, StopRequested, UserError
 from backend.evaluation.premise import check_premise
 from backend.evaluation.scorers import score
 from backend.evaluation.suite import Suite
+from backend.jobs.closing import EVALUATING
 from backend.jobs.exports import finished_adapter
 from backend.jobs.general import general_prompts
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
@@ -51,7 +52,7 @@ def _leave_adapter(job: JobContext) -> None:
     job.recorder.flush()
     try:
         finished_adapter(job.database, job.settings, job.run_id)
-    except UserError as error:
+    except (UserError, OSError) as error:
         job.recorder.event("no_adapter", f"no adapter was packed: {error}", level="warning")
 
 
@@ -82,7 +83,7 @@ class _Measure:
         After that it is asked once more, for the scores of the end.
         """
         ends = done in (0, self._config.steps) or self._has_stopped
-        self._progress(done, "evaluating")
+        self._progress(done, EVALUATING)
         if done == 0 and self._config.evaluate.premise and self._config.teacher.weights != "none":
             self._premise()
         if ends:
@@ -107,6 +108,7 @@ class _Measure:
             [config.teacher.context],
             config.evaluate.max_new_tokens,
             self._job.settings,
+            lambda _done, _reader: self._progress(0, EVALUATING),
             self._rows.training[: config.teacher.examples],
         )
         self._job.recorder.result({"premise": found.as_document()})

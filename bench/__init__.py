@@ -1,0 +1,1 @@
+"""Measurements of the lab: each module runs by itself and says whether its targets are met."""
