@@ -15,7 +15,8 @@ class PremiseConfig(Frozen):
     task: str = Field(min_length=1)
     model: str = DEFAULT_MODEL
     context: str = "auto"
-    limit: int = Field(32, ge=0, description="held-out rows; 0: all")
+    limit: int = Field(32, ge=0, description="rows; 0: all")
+    rows: Literal["held_out", "all"] = "held_out"
     max_new_tokens: int = Field(48, ge=1)
 
 

@@ -24,7 +24,11 @@ def premise(job: JobContext) -> None:
     config = validate(PremiseConfig, job.config, f"premise check {job.run_id}")
     stored = find_task(job.database, config.task)
     model = prepare_model(job, config.model, steps=1)
-    rows = demonstrations(job.database, stored.version.id, "held_out")[: config.limit or None]
+    training = demonstrations(job.database, stored.version.id, "training")
+    rows = demonstrations(job.database, stored.version.id, "held_out")
+    if config.rows == "all":
+        rows = [*training, *rows]
+    rows = rows[: config.limit or None]
     contexts = list(DEMONSTRATION_FORMS) if config.context == "auto" else [config.context]
     readers = len(contexts) + 1
     began_s = time.monotonic()
@@ -46,7 +50,7 @@ def premise(job: JobContext) -> None:
         config.max_new_tokens,
         job.settings,
         next_reader,
-        demonstrations(job.database, stored.version.id, "training")[:_OTHERS],
+        training[:_OTHERS],
     )
     job.recorder.result({"premise": found.as_document()})
     job.recorder.event("premise", found.sentence)
