@@ -210,33 +210,3 @@ class RunConfig(Frozen):
 
     def as_yaml(self) -> str:
         return as_yaml(self.as_document())
-
-
-class PremiseConfig(Frozen):
-    """A premise check; ``context`` auto tries every form that needs no text of its own."""
-
-    task: str = Field(min_length=1)
-    model: str = DEFAULT_MODEL
-    context: str = "auto"
-    limit: int = Field(32, ge=0, description="held-out rows; 0: all")
-    max_new_tokens: int = Field(48, ge=1)
-
-
-class EvaluationConfig(Frozen):
-    """An evaluation of a base model, or of a run's checkpoint (the newest without a number)."""
-
-    model: str = DEFAULT_MODEL
-    run: str | None = None
-    checkpoint: int | None = Field(None, ge=0)
-    task: str | None = Field(None, description="what the probe named task stands for")
-    probes: tuple[str, ...] = ("prior",)
-    limit: int = Field(0, ge=0)
-    max_new_tokens: int = Field(48, ge=1)
-
-
-class ExportConfig(Frozen):
-    """A run's checkpoint (the newest without a number) as a model of its own."""
-
-    run: str = Field(min_length=1)
-    format: Literal["merged", "gguf"] = "merged"
-    checkpoint: int | None = Field(None, ge=0)

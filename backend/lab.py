@@ -20,6 +20,7 @@ from backend.jobs.documents import (
     run_documents,
 )
 from backend.jobs.estimates import estimate_run
+from backend.jobs.examples import example_premise
 from backend.jobs.export_jobs import check_target, export_run, take_export
 from backend.jobs.exports import check_format, export_adapter
 from backend.jobs.findings import findings
@@ -116,6 +117,11 @@ class Lab(TaskVerbs):
     def premise(self, document: Mapping[str, Any], group: str | None = None) -> str:
         """Queues a premise check; returns its id."""
         return self._enqueue(premise_run(self.database, self.settings, document, group))[0]
+
+    def example_premise(self, example: str, path: Path, document: Mapping[str, Any]) -> str:
+        """Queues a paper's premise check on its own file, which becomes a task; returns its id."""
+        made = example_premise(self.database, self.settings, example, path)
+        return self.premise({**made, **document})
 
     def evaluate(self, subject: str, document: Mapping[str, Any]) -> str:
         """Queues an evaluation of a run or a base model; returns its id."""

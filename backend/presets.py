@@ -199,7 +199,9 @@ PRESETS: Final[Mapping[str, Preset]] = {
         {
             **_SFT,
             "token_weights.by_probability": Choice(True, DFT_PAPER),
-            "optimizer.learning_rate": Choice(3e-4, UNTRIED),
+            "optimizer.learning_rate": Choice(
+                3e-4, LAB + "; tried once, and tickets were not learned, docs/trials.md"
+            ),
         },
     ),
     "ssd/small-model": Preset(

@@ -7,16 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from backend.config import (
-    EvaluationConfig,
-    PremiseConfig,
-    RolloutConfig,
-    RunConfig,
-    Schedule,
-    value_at,
-)
+from backend.config import RolloutConfig, RunConfig, Schedule, value_at
 from backend.documents import parse_yaml, validate
 from backend.errors import ConfigError
+from backend.jobs.job_configs import EvaluationConfig, PremiseConfig
 from backend.methods import flat, resolve, set_dotted
 from backend.settings import Settings
 
@@ -119,6 +113,7 @@ NUMBERS = [
     "token_weights.stop_below",
     "adapter.alpha",
     "traces.max_mib",
+    "checkpoint_minutes",
 ]
 
 
@@ -133,7 +128,7 @@ def test_numbers_are_finite(key: str, value: object) -> None:
 
 @pytest.mark.parametrize("number", ["inf", "nan"])
 def test_numbers_of_schedules_are_finite(number: str) -> None:
-    for key in ("rollout.max_new_tokens", "rollout.source"):
+    for key in ("rollout.max_new_tokens", "rollout.source", "divergence.nll_share"):
         schedule: object = {"from": 1, "to": float(number), "over": 3}
         if key == "rollout.source":
             schedule = {"demonstration": schedule, "student": "rest"}
@@ -145,7 +140,7 @@ def test_numbers_of_schedules_are_finite(number: str) -> None:
 
 def test_every_number_of_a_run_was_tried() -> None:
     """A new float setting belongs to NUMBERS."""
-    tried = set(NUMBERS) | {"rollout.source", "rollout.max_new_tokens"}
+    tried = set(NUMBERS) | {"rollout.source", "rollout.max_new_tokens", "divergence.nll_share"}
     document = flat(resolve({"task": "t", "method": "sdft"}).as_document())
     assert {key for key, value in document.items() if isinstance(value, float)} <= tried
 

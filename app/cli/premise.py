@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,17 +14,31 @@ from backend.config import DEFAULT_MODEL
 
 
 @click.command()
-@click.argument("task")
+@click.argument("task", metavar="TASK_OR_FILE")
+@click.option("--example", help="The check of a paper, on its FILE: toolalpaca.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True)
 @click.option("--context", default="auto", show_default=True, help="A context form, or auto.")
-@click.option("--limit", default=32, show_default=True, help="Held-out rows; 0: all.")
+@click.option("--limit", default=None, type=int, help="Rows; 0: all. (32, of an example all.)")
 @click.option("--wait", is_flag=True, help="Supervise the check and print its verdict.")
 @json_option
-def premise(task: str, model: str, context: str, limit: int, wait: bool, as_json: bool) -> None:
-    """Check on held-out rows whether TASK can be learned by self-distillation."""
-    document = {"task": task, "model": model, "context": context, "limit": limit}
+def premise(
+    task: str,
+    example: str | None,
+    model: str,
+    context: str,
+    limit: int | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Check on held-out rows whether a task can be learned by self-distillation."""
+    document: dict[str, Any] = {"model": model, "context": context}
+    if limit is not None:
+        document["limit"] = limit
     with open_lab() as lab:
-        run_id = lab.premise(document)
+        if example is None:
+            run_id = lab.premise({"task": task, **document})
+        else:
+            run_id = lab.example_premise(example, Path(task), document)
         ended = result_of(lab, run_id, wait, as_json)
         if ended is not None:
             show(ended["result"]["premise"], as_json, premise_lines)

@@ -56,26 +56,26 @@ def check_premise(
     contexts: Sequence[str],
     max_new_tokens: int,
     settings: Settings | None = None,
-    others: Sequence[Demonstration] = (),
     next_reader: Callable[[int, str], object] = lambda _done, _reader: None,
+    others: Sequence[Demonstration] = (),
 ) -> Premise:
     """Student and teacher on ``rows`` (one at least), with whatever weights are in place for both.
 
     The best context comes first: by its verdict, then its score, then its shorter prompt.
-    ``settings`` as in TaskProbe; ``others`` are rows for the form that shows several
-    demonstrations; ``next_reader`` is told how many readers were measured and who is next, and may
-    raise. Raises UserError where nothing could be scored.
+    ``settings`` as in TaskProbe. ``next_reader`` is told how many readers were measured and who
+    is next; it may raise. ``others`` are rows for the form that shows several demonstrations.
+    Raises UserError where nothing could be scored.
     """
     opened = choose(scorer).open(settings)
     examined = _Examined(model, rows, opened, tuple(others), max_new_tokens)
     next_reader(0, "student")
     student = _measure(examined, None)
-    measured = []
+    found = []
     for done, name in enumerate(contexts, 1):
         next_reader(done, name)
         form = teacher.model_copy(update={"context": name})
-        measured.append(_check(examined, form, student))
-    checks = tuple(sorted(measured, key=rank))
+        found.append(_check(examined, form, student))
+    checks = tuple(sorted(found, key=rank))
     lead = _gain(checks[1].teacher, checks[0].teacher) if len(checks) > 1 else None
     return Premise(student, checks, lead)
 

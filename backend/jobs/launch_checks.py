@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from backend.atomic import file_sha256
-from backend.config import EvaluateConfig, EvaluationConfig, RunConfig, TeacherConfig
+from backend.config import EvaluateConfig, RunConfig, TeacherConfig
 from backend.documents import validate
 from backend.errors import ConfigError, NotFound, StateError
 from backend.evaluation.probe_names import expand
@@ -14,6 +14,7 @@ from backend.evaluation.scorers import choose
 from backend.export.adapter import MANIFEST
 from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.estimates import check_memory
+from backend.jobs.job_configs import EvaluationConfig
 from backend.jobs.tasks import StoredTask, find_task
 from backend.jobs.work.context import checkpoint_folder
 from backend.method_checks import FROM_GROUP

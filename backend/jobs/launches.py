@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backend.config import EvaluationConfig, PremiseConfig, RunConfig
+from backend.config import RunConfig
 from backend.documents import validate
 from backend.errors import NotFound
 from backend.jobs.estimates import check_memory
+from backend.jobs.job_configs import EvaluationConfig, PremiseConfig
 from backend.jobs.launch_checks import (
     check_evaluation,
     check_premise_context,

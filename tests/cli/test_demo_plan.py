@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from backend.bootstrap import build_lab
-from backend.config import DEFAULT_MODEL, PremiseConfig, RunConfig
+from backend.config import DEFAULT_MODEL, RunConfig
 from backend.demo_plans import FULL, QUICK, Plan
 from backend.documents import validate
 from backend.evaluation.probe_names import expand
+from backend.jobs.job_configs import PremiseConfig
 from backend.jobs.tasks import demonstrations, find_task
 from backend.lab import Lab
 from backend.methods import method_of

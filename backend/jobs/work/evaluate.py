@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from backend.config import EvaluateConfig, EvaluationConfig
+from backend.config import EvaluateConfig
 from backend.documents import validate
 from backend.evaluation.suite import Suite
 from backend.jobs.closing import EVALUATING
+from backend.jobs.job_configs import EvaluationConfig
 from backend.jobs.tasks import find_task
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.models import prepare_model, take_checkpoint

@@ -7,12 +7,12 @@ from typing import Final
 
 import torch
 
-from backend.config import ExportConfig
 from backend.documents import validate
 from backend.export.gguf_file import write_gguf
 from backend.export.merged import write_merged
 from backend.export.model_card import model_card
 from backend.jobs.exports import card_facts, register, training_run
+from backend.jobs.job_configs import ExportConfig
 from backend.jobs.work.context import JobContext, run_folder
 from backend.jobs.work.models import prepare_model, take_checkpoint
 from backend.models.compute import Compute

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from backend.config import PremiseConfig, TeacherConfig
+from backend.config import TeacherConfig
 from backend.documents import validate
 from backend.errors import StopRequested
 from backend.evaluation.premise import check_premise
+from backend.jobs.job_configs import PremiseConfig
 from backend.jobs.tasks import demonstrations, find_task
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.models import prepare_model
@@ -23,7 +24,11 @@ def premise(job: JobContext) -> None:
     config = validate(PremiseConfig, job.config, f"premise check {job.run_id}")
     stored = find_task(job.database, config.task)
     model = prepare_model(job, config.model, steps=1)
-    rows = demonstrations(job.database, stored.version.id, "held_out")[: config.limit or None]
+    training = demonstrations(job.database, stored.version.id, "training")
+    rows = demonstrations(job.database, stored.version.id, "held_out")
+    if config.rows == "all":
+        rows = [*training, *rows]
+    rows = rows[: config.limit or None]
     contexts = list(DEMONSTRATION_FORMS) if config.context == "auto" else [config.context]
     readers = len(contexts) + 1
     began_s = time.monotonic()
@@ -44,8 +49,8 @@ def premise(job: JobContext) -> None:
         contexts,
         config.max_new_tokens,
         job.settings,
-        demonstrations(job.database, stored.version.id, "training")[:_OTHERS],
         next_reader,
+        training[:_OTHERS],
     )
     job.recorder.result({"premise": found.as_document()})
     job.recorder.event("premise", found.sentence)

@@ -108,8 +108,8 @@ class _Measure:
             [config.teacher.context],
             config.evaluate.max_new_tokens,
             self._job.settings,
-            self._rows.training[: config.teacher.examples],
             lambda _done, _reader: self._progress(0, EVALUATING),
+            self._rows.training[: config.teacher.examples],
         )
         self._job.recorder.result({"premise": found.as_document()})
         level = "info" if found.best.verdict == "go" else "warning"
