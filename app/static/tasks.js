@@ -140,7 +140,7 @@
   };
 
   sdlab.views["task-form-head"] = function (place) {
-    place.replaceChildren(el("h2", {}, "Add a task"), el("p", {}, "A file with a row per example: JSONL, JSON, CSV or Parquet. It stays on this machine. Check it first: nothing is stored before you add it."));
+    place.replaceChildren(el("h2", {}, "Add a task"), el("p", {}, "A file with a row per example: JSONL, JSON, CSV, TSV, Parquet, Arrow, plain text, or a zip of these. It stays on this machine. Check it first: nothing is stored before you add it."));
   };
 
   sdlab.views.guide = function (place, value) {
