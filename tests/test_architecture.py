@@ -75,6 +75,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "backend.documents",
         "backend.demo_plans",
         "backend.methods",
+        "backend.method_checks",
         "backend.text",
         "backend.errors",
     ),

@@ -13,6 +13,7 @@ from app.pages.launch_start import changes, settings_query
 from backend.config import RunConfig
 from backend.errors import SdlabError
 from backend.lab import Lab
+from backend.method_checks import warnings
 from backend.methods import PRESETS
 
 BASELINE_METHOD: Final = "sft"
@@ -59,6 +60,7 @@ def plan_document(
             {"key": key, "preset": _in_line(theirs), "run": _in_line(ours)}
             for key, theirs, ours in changes(config)
         ],
+        "warnings": warnings(config),
         "estimates": list(found),
         "task": config.task,
         "command": command(config, baseline=baseline),

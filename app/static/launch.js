@@ -17,6 +17,7 @@
     const rows = value.differences.map((d) => el("tr", {}, el("td", {}, el("code", {}, d.key)), el("td", {}, d.run), el("td", { class: "sd-soft" }, d.preset)));
     place.replaceChildren(el("div", {},
       el("h3", {}, "What it will take"),
+      (value.warnings || []).map((sentence) => el("p", { class: "sd-alarm" }, sentence)),
       value.estimates.length ? value.estimates.map((e) => el("p", {}, el("strong", {}, e.method), ": " + e.words)) : el("p", { class: "sd-alarm" }, "It cannot run here as it is: see the marked field."),
       el("h3", {}, "Changed from " + value.preset),
       el("p", { class: "sd-soft" }, value.summary[0].toUpperCase() + value.summary.slice(1) + "."),

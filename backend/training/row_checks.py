@@ -10,6 +10,7 @@ from typing import Final
 from backend.data.demonstration import Demonstration
 from backend.data.split import prompt_key
 from backend.errors import DataError
+from backend.method_checks import warnings
 from backend.training.contexts import fits
 from backend.training.recorder import Recorder
 from backend.training.rollouts import demonstration_ids, longest_completion
@@ -50,7 +51,9 @@ def usable_places(trainer: Trainer, rows: Rows) -> list[int]:
 
 
 def tell_of_rows(trainer: Trainer, rows: Rows, usable: Sequence[int], recorder: Recorder) -> None:
-    """Events for rows left out, and for a skip that masks the skill."""
+    """Events for what is known to go wrong with the run's choices, and for rows left out."""
+    for sentence in warnings(trainer.config):
+        recorder.event("choice", sentence, level="warning")
     skipped = len(rows.training) - len(usable)
     if skipped:
         recorder.event(

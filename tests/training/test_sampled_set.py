@@ -43,6 +43,7 @@ def test_every_step_reads_the_same_samples(tiny_folder: Path, tmp_path: Path) ->
         assert trace.completion == decode(kept[trace.demonstration_id])
         assert trace.teacher_prompt is None
     assert recorder.events[0].kind == "sampled"
+    assert [event.kind for event in recorder.events].count("sampled") == 1
     assert all("student_share" in values for values in recorder.values.values())
 
 
