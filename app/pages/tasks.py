@@ -76,9 +76,11 @@ def _upload_form(blocks: gr.Blocks, lab: Lab, actions: LongActions) -> list[Any]
     def on_cancel(request: gr.Request) -> Any:
         return cancel(actions, request)
 
-    checked.click(on_check, fields, [told, work], **QUIET)
-    added.click(on_add, fields, [told, work], **QUIET)
-    stop.click(on_cancel, None, work, **QUIET)
+    # In the queue, as all events that act: whoever only looks on is refused them.
+    acts = {**QUIET, "queue": True}
+    checked.click(on_check, fields, [told, work], **acts)
+    added.click(on_add, fields, [told, work], **acts)
+    stop.click(on_cancel, None, work, **acts)
     sample.click(lambda: _sample_path(lab), None, fields[0], **QUIET)
     blocks.load(lambda: _guide(lab), None, guide, queue=False, api_visibility="private")
     return [told, work, report, stop]

@@ -63,9 +63,9 @@ def test_a_resumed_run_that_fails_again_ends_with_the_code_of_its_failure(
 
     (tmp_path / "moved").rename(away)
     code, out, err = call("resume", queued["id"], "--wait", "--json")
-    assert code == 1
+    assert code == 2
     run = contract.one_document(out)
-    assert (run["state"], run["error"]["code"]) == ("failed", "fault")
+    assert (run["state"], run["error"]["code"]) == ("failed", "not_finite")
     assert "the loss of step" in err
 
 

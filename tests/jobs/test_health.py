@@ -68,7 +68,7 @@ def test_a_healthy_lab_is_well(database: Database, settings: Settings) -> None:
 
 def test_torch_is_asked_elsewhere_and_the_home_left_as_it_was(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from backend.config import Settings; "
+        "import sys; from pathlib import Path; from backend.settings import Settings; "
         "from backend.jobs.health import check_health; "
         f"checks = check_health(Settings(home=Path({str(tmp_path / 'lab')!r}))); "
         "print(*(check.found for check in checks if check.name == 'torch')); "

@@ -11,11 +11,11 @@ from backend.errors import StopRequested
 from backend.jobs.work.context import JobContext
 from backend.jobs.work.premise import premise
 from backend.lab import Lab
-from backend.text.contexts import CONTEXTS
+from backend.text.contexts import DEMONSTRATION_FORMS
 from tests.recording import ListRecorder
 
-# The student, and the teacher in each form that needs no text of its own.
-READERS = len(CONTEXTS)
+# The student, and the teacher in each form that shows demonstrations.
+READERS = 1 + len(DEMONSTRATION_FORMS)
 
 
 @pytest.fixture

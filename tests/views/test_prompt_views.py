@@ -11,7 +11,7 @@ from backend.config import TeacherConfig
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import ConfigError, ModelError, NotFound
 from backend.lab import Lab
-from backend.text.contexts import CONTEXTS, student_messages, teacher_messages
+from backend.text.contexts import CONTEXTS, DEMONSTRATION_FORMS, student_messages, teacher_messages
 from backend.text.tokenizer import TextTokenizer
 from tests.lab.tiny_tasks import write_rows
 from tests.views.conftest import READS
@@ -62,7 +62,7 @@ def test_segments_together_are_exactly_what_both_roles_read(
     assert found["limit"] == READS
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", DEMONSTRATION_FORMS)
 @pytest.mark.usefixtures("task")
 def test_what_the_teacher_sees_beyond_the_student_holds_the_demonstration(
     lab: Lab, model: str, context: str
