@@ -8,6 +8,7 @@ from typing import Any, Final
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from app.access.roles import for_role
 from app.components.problems import problems_view
 from app.components.shell import head, keep_live
 from app.components.view import QUIET, Query, live, view
@@ -67,20 +68,21 @@ def _upload_form(blocks: gr.Blocks, lab: Lab, actions: LongActions) -> list[Any]
 
     once = Once()
 
+    @for_role("trainer")
     def on_check(request: gr.Request, *values: Any) -> Any:
         return begin(lab, actions, once, check, Upload(*values), request)
 
+    @for_role("trainer")
     def on_add(request: gr.Request, *values: Any) -> Any:
         return begin(lab, actions, once, add, Upload(*values), request)
 
+    @for_role("trainer")
     def on_cancel(request: gr.Request) -> Any:
         return cancel(actions, request)
 
-    # In the queue, as all events that act: whoever only looks on is refused them.
-    acts = {**QUIET, "queue": True}
-    checked.click(on_check, fields, [told, work], **acts)
-    added.click(on_add, fields, [told, work], **acts)
-    stop.click(on_cancel, None, work, **acts)
+    checked.click(on_check, fields, [told, work], **QUIET)
+    added.click(on_add, fields, [told, work], **QUIET)
+    stop.click(on_cancel, None, work, **QUIET)
     sample.click(lambda: _sample_path(lab), None, fields[0], **QUIET)
     blocks.load(lambda: _guide(lab), None, guide, queue=False, api_visibility="private")
     return [told, work, report, stop]
