@@ -100,7 +100,7 @@ class Troubles:
             self._note(f"request to another machine: {url}")
 
     def _note(self, trouble: str) -> None:
-        if not any(re.fullmatch(pattern, trouble) for pattern in self.expected):
+        if not any(re.fullmatch(pattern, trouble, re.DOTALL) for pattern in self.expected):
             self.found.append(trouble)
 
 
