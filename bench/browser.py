@@ -15,17 +15,22 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 SCRIPT: Final = Path(__file__).with_name("in_browser.js")
 MOST_WAIT_MS: Final = 60_000
+FLAGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def chromium_path() -> str:
+    """The system's Chromium; the program ends where there is none."""
+    path = os.environ.get("SDLAB_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        sys.exit("Chromium is missing: run make setup-dev")
+    return path
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The system's Chromium, without a window."""
-    path = os.environ.get("SDLAB_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        sys.exit("Chromium is missing: run make setup-dev")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield browser
         browser.close()
 

@@ -14,8 +14,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -31,8 +29,11 @@ import httpx
 import psutil
 from playwright.async_api import Page, async_playwright
 
+from bench.browser import FLAGS, chromium_path
+from bench.server import Served, environment, running_server
+
 SDLAB: Final = str(Path(sys.executable).with_name("sdlab"))
-ROOT: Final = Path(__file__).parents[1]
+ONE_THREAD: Final = {"SDLAB_THREADS": "1"}
 EVERY_S: Final = 2.0
 READY_S: Final = 180.0
 MOST_MS: Final = 300.0
@@ -40,7 +41,6 @@ MOST_MS: Final = 300.0
 WARM_UP_SHARE: Final = 0.3
 MOST_GROWTH_MIB: Final = 16.0
 PAGES: Final = ("", "run?id={run}", "tasks", "launch", "traces?run={run}", "forgetting")
-FLAGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DURATIONS: Final = """() => {
   const found = performance.getEntriesByType("resource")
     .filter((each) => each.name.includes("/gradio_api/run/predict")).map((each) => each.duration);
@@ -105,59 +105,50 @@ def main() -> int:
 
 async def _measure(folder: Path, clients: int, minutes: float) -> Measured:
     found = Measured()
-    with _lab(folder) as (url, server, run):
+    with _lab(folder) as (served, run):
+        url = served.url
         ends = time.monotonic() + 60 * minutes
         async with _browsers(url, run, found) as pages:
             await asyncio.gather(
                 *(_client(url, run, n, ends, found) for n in range(clients - len(pages))),
                 *(_watch_browser(page, ends, found) for page in pages),
-                _watch_server(url, run, server, ends, found),
+                _watch_server(url, run, served.process, ends, found),
             )
     return found
 
 
 @contextlib.contextmanager
-def _lab(folder: Path) -> Iterator[tuple[str, psutil.Process, str]]:
+def _lab(folder: Path) -> Iterator[tuple[Served, str]]:
     """A served lab of its own with a run of a tiny model that will not end by itself."""
-    environment = {
-        **os.environ,
-        "SDLAB_HOME": str(folder / "home"),
-        "SDLAB_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONPATH": str(ROOT),
-    }
+    home = folder / "home"
+    variables = environment(home, **ONE_THREAD)
 
     def sdlab(*arguments: str) -> Any:
         line = [SDLAB, *arguments, "--json"]
-        return json.loads(subprocess.run(line, env=environment, check=True, stdout=-1).stdout)
+        told = subprocess.run(line, env=variables, check=True, stdout=subprocess.PIPE)
+        return json.loads(told.stdout)
 
     making = (
         "import sys, pathlib; from tests.tiny_model import build_model; "
         "from tests.lab.tiny_tasks import rows, write_rows; place = pathlib.Path(sys.argv[1]); "
         "build_model(place / 'tiny-llama'); write_rows(place / 'lights.jsonl', rows(60))"
     )
-    subprocess.run([sys.executable, "-c", making, str(folder)], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", making, str(folder)], env=variables, check=True)
     sdlab("task", "add", str(folder / "lights.jsonl"), "--name", "lights")
     settings = ("batch_size=2", "max_new_tokens=8", "evaluate.every=50", "evaluate.limit=4",
                 "evaluate.probes=[task]", "evaluate.premise=false")  # fmt: skip
     options = [part for setting in settings for part in ("--set", setting)]
     run = sdlab("train", "--task", "lights", "--method", "sdft", "--steps", "1000000",
                 "--model", str(folder / "tiny-llama"), *options)["id"]  # fmt: skip
-    with (folder / "server.log").open("wb") as log:
-        line = [SDLAB, "serve", "--port", "0"]
-        served = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=log)
-    try:
-        assert served.stdout is not None
-        url = served.stdout.readline().decode().strip()
-        _wait_for_step(url, run)
-        yield url, psutil.Process(served.pid), run
-    finally:
-        sdlab("stop", run)
-        deadline = time.monotonic() + READY_S
-        while sdlab("show", run)["state"] == "cancelling" and time.monotonic() < deadline:
-            time.sleep(1.0)
-        served.send_signal(signal.SIGTERM)
-        served.wait(timeout=60)
+    with running_server(home, folder / "server.log", **ONE_THREAD) as served:
+        try:
+            _wait_for_step(served.url, run)
+            yield served, run
+        finally:
+            sdlab("stop", run)
+            deadline = time.monotonic() + READY_S
+            while sdlab("show", run)["state"] == "cancelling" and time.monotonic() < deadline:
+                time.sleep(1.0)
 
 
 def _wait_for_step(url: str, run: str) -> None:
@@ -231,7 +222,7 @@ async def _stay(client: httpx.AsyncClient, session: str) -> None:
 @contextlib.asynccontextmanager
 async def _browsers(url: str, run: str, found: Measured) -> AsyncIterator[list[Page]]:
     """Two real browsers, one on the list of runs and one on the run."""
-    path = os.environ.get("SDLAB_CHROMIUM") or shutil.which("chromium")
+    path = chromium_path()
     async with async_playwright() as playwright:
         browsers = [
             await playwright.chromium.launch(executable_path=path, args=FLAGS) for _ in range(2)

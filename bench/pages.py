@@ -134,8 +134,8 @@ def main() -> int:
         print("filling a lab, which takes a minute where the model is to be converted", flush=True)
         lab = fill_lab(home, chosen.models)
         machine = machine_document(VERSIONS)
-        with running_server(home, Path(folder) / "server.log") as url:
-            measured = measure(lab, url, chosen.samples)
+        with running_server(home, Path(folder) / "server.log") as served:
+            measured = measure(lab, served.url, chosen.samples)
     machine["load_1_min_after"] = machine_document(())["load_1_min"]
     print(*table(measured), sep="\n")
     told = {key: machine[key] for key in ("processor", "cores", "load_1_min", "load_1_min_after")}

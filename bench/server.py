@@ -9,31 +9,51 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 ROOT: Final = Path(__file__).parents[1]
 READY_S: Final = 90.0
 END_S: Final = 30.0
 
 
-@contextmanager
-def running_server(home: Path, log: Path) -> Iterator[str]:
-    """The address of a server of the lab at ``home``; it is stopped at the end."""
-    environment = {
+@dataclass(frozen=True)
+class Served:
+    """A server that answers at ``url``."""
+
+    url: str
+    process: psutil.Process
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Variables for the lab at ``home``, of this tree's own code, without password or network."""
+    return {
         **os.environ,
         "SDLAB_HOME": str(home),
         "SDLAB_PASSWORD": "",
         "PYTHONPATH": str(ROOT),
         "HF_HUB_OFFLINE": "1",
+        **settings,
     }
+
+
+@contextmanager
+def running_server(home: Path, log: Path, **settings: str) -> Iterator[Served]:
+    """A server of the lab at ``home``; it is stopped at the end."""
     command = [sys.executable, "-P", "-m", "sdlab", "serve", "--port", "0"]
     with log.open("wb") as file:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment(home, **settings),
         )
     try:
-        yield _address(process, log)
+        yield Served(_address(process, log), psutil.Process(process.pid))
     finally:
         process.terminate()
         try:

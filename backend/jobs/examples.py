@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from backend.data.load import Loading
 from backend.errors import ConfigError, DataError
-from backend.jobs.tasks import NewTask, add_task, pinned_name
+from backend.jobs.task_edits import write_task
+from backend.jobs.tasks import pinned_name
 from backend.settings import Settings
 from storage.database import Database
 
@@ -66,10 +66,7 @@ def example_premise(
             where=str(path),
             remedy="give the file as it was published, such as eval_simulated.json",
         ) from error
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / f"{example}.jsonl"
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-        stored = add_task(database, settings, NewTask(example, file, Loading(scorer=scorer))).stored
+    stored = write_task(database, settings, example, rows, Loading(scorer=scorer)).stored
     return {
         "task": pinned_name(stored), "rows": "all", "limit": 0, "max_new_tokens": _ANSWER_TOKENS,
     }  # fmt: skip
