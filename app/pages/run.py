@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import gradio as gr
 
+from app.access.roles import for_role
 from app.components.shell import head, keep_live
-from app.components.view import view
+from app.components.view import QUIET, view
 from app.plots import chart, metric_figure, no_chart, score_figure
 from backend.documents import as_yaml
 from backend.errors import SdlabError
@@ -47,14 +48,16 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         lambda query: _contents(lab, query.get("id", "")),
     )
 
+    @for_role("trainer")
     def stop_run(request: gr.Request) -> None:
         _act(lab.stop, request)
 
+    @for_role("trainer")
     def resume_run(request: gr.Request) -> None:
         _act(lab.resume, request)
 
-    stop.click(stop_run, api_visibility="private")
-    resume.click(resume_run, api_visibility="private")
+    stop.click(stop_run, **QUIET)
+    resume.click(resume_run, **QUIET)
 
 
 def _contents(lab: Lab, name: str) -> list[Any]:

@@ -39,11 +39,6 @@ def write_settings(page: Page) -> None:
 def test_a_file_becomes_an_adapter(
     server: LiveServer, page: Page, troubles: Troubles, tmp_path: Path, bundled_models: Path
 ) -> None:
-    # What Gradio says of a request that its page has left behind.
-    troubles.expected = (
-        r"console: AbortError: BodyStreamBuffer was aborted.*",
-        r"(console|page error): .*Connection errored out.*",
-    )
     good, broken = tmp_path / "wishes.jsonl", tmp_path / "broken.jsonl"
     rows = [{"prompt": f"Light {i} please", "demonstration": f"light.on({i})"} for i in range(24)]
     good.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
