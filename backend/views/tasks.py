@@ -119,6 +119,8 @@ def check_upload(database: Database, settings: Settings, new: NewTask) -> Docume
         "rows": {"training": len(loaded.training), "held_out": len(loaded.held_out)},
         "report": loaded.report.model_dump(mode="json"),
         "mapping": loaded.mapping.model_dump(mode="json"),
+        "split": loaded.split,
+        "left_out": loaded.origin["left_out"],
         "examples": _examples(loaded),
     }
 
