@@ -130,8 +130,8 @@ def _row(entry: Entry, reader: RowReader) -> Document:
         "demonstration": shown(row.demonstration),
         "reference": [shown(text) for text in _texts(row.reference)],
         "tags": [shown(tag) for tag in row.tags],
-        "id": row.id,
-        "group": row.group,
+        "id": shown(row.id),
+        "group": None if row.group is None else shown(row.group),
         "side": made.side,
         "problems": [],
     }

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from backend.bundled import material_path
 from backend.data.hub import fetched
-from backend.data.load import Loaded
 from backend.errors import NotFound
 from backend.evaluation.intervals import wilson
 from backend.evaluation.scorers import SCORERS
@@ -24,7 +23,6 @@ from storage.tasks import Part, Tasks
 PAGE: Final = 50
 _LISTED_RUNS: Final = 6
 _SHOWN_CHARACTERS: Final = 600
-_EXAMPLES: Final = 3
 _SAMPLE_TASK: Final = "tasks/home-commands.training.jsonl"
 _SAMPLE_ROWS: Final = 40
 
@@ -121,7 +119,6 @@ def check_upload(database: Database, settings: Settings, new: NewTask) -> Docume
         "mapping": loaded.mapping.model_dump(mode="json"),
         "split": loaded.split,
         "left_out": loaded.origin["left_out"],
-        "examples": _examples(loaded),
     }
 
 
@@ -181,17 +178,6 @@ def _row(row: TaskRow) -> Document:
         "demonstration": _short(content["demonstration"]),
         "tags": list(content["tags"])[:8],
     }
-
-
-def _examples(loaded: Loaded) -> list[dict[str, Any]]:
-    return [
-        {
-            "row": row.row,
-            "turns": [{"role": t.role, "content": _short(t.content)} for t in row.messages],
-            "demonstration": _short(row.demonstration),
-        }
-        for row in loaded.training[:_EXAMPLES]
-    ]
 
 
 def _short(text: str) -> str:
