@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,7 +77,7 @@ def _keep_looked_at(
 
     @for_role("trainer")
     def on_file(*values: Any) -> Any:
-        return [*_looked(lab, Upload(*values[:-1], {})), {}, {"none": True}]
+        return [*_looked(lab, replace(Upload(*values), columns={})), {}, {"none": True}]
 
     @for_role("trainer")
     def on_name(*values: Any) -> Any:
@@ -86,7 +87,7 @@ def _keep_looked_at(
     @for_role("trainer")
     def on_columns(event: gr.EventData, *values: Any) -> Any:
         columns = chosen_columns(values[-1], event._data)
-        return [*_looked(lab, Upload(*values[:-1], columns)), columns]
+        return [*_looked(lab, replace(Upload(*values), columns=columns)), columns]
 
     @for_role("trainer")
     def on_way(*values: Any) -> Any:

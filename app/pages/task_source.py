@@ -52,7 +52,7 @@ def source(lab: Lab, file: Any, hub: Any) -> Path:
 def hub_name(given: Any) -> str:
     """``owner/name``, also where it was given as its page's address."""
     text = str(given or "").strip()
-    return text.removeprefix(_PAGE).removeprefix("hub:").strip("/")
+    return text.removeprefix(_PAGE).removeprefix("hub:").rstrip("/")
 
 
 def fetched_place(lab: Lab) -> Path:

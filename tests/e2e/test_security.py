@@ -116,7 +116,8 @@ def check_upload(owner: httpx.Client, path: str) -> str:
     forged = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "rows.jsonl"}
     config = owner.get("/config").json()
     event = next(each for each in config["dependencies"] if each["api_name"] == "on_check")
-    begun = outcome(owner, event, [forged, "lights", "", "exact", "0.2", False])
+    values = [forged, "", "lights", "exact", "auto", "0.2", [], None, "group", 0, False, None]
+    begun = outcome(owner, event, values)
     if "data" not in begun:
         return str(begun)  # Refused before anything was begun.
     key = begun["data"][1]["begun"]
