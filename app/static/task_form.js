@@ -31,7 +31,7 @@
   function columnNotes(value, trigger) {
     const notes = [];
     if (value.as_in) notes.push("The columns are those of " + value.as_in + ", so they are read as they were there. ");
-    if (value.mapping.unused.length) notes.push("Not used: " + value.mapping.unused.join(", ") + ". ");
+    if (value.mapping.unused.length && !value.incomplete) notes.push("Not used: " + value.mapping.unused.join(", ") + ". ");
     if (value.offered) {
       const before = value.offered.columns, all = Object.fromEntries(value.targets.map((role) => [role, before[role] || "-"]));
       notes.push("Files of " + value.offered.as_in + " with these columns were read otherwise: " + Object.entries(before).map(([role, name]) => role + " from " + name).join(", ") + ". ",
@@ -66,13 +66,13 @@
     if (!value.columns) { place.replaceChildren(); return; }
     const kind = [FORMATS[value.format] || value.format, value.encoding, sdlab.size(value.bytes)].filter(Boolean).join(", ");
     const rows = value.rows.slice(0, SHOWN_ROWS);
-    place.replaceChildren(
+    place.replaceChildren(el("div", {},
       el("h3", {}, value.file, el("small", {}, " " + kind)),
       el("p", {}, "Shape: ", el("strong", {}, value.shape.name), " (" + value.shape.reason + "). First " + many(value.looked_at, "row") + " looked at: " + (value.faulty ? value.faulty.toLocaleString("en") + " faulty." : "none is faulty.")),
-      value.columns.length ? [el("h3", {}, "Columns"), value.incomplete ? el("p", { class: "sd-error", role: "alert" }, value.incomplete.problem + "; " + value.incomplete.remedy) : "",
+      value.columns.length ? [el("h3", {}, "Columns"), value.incomplete ? el("p", { class: "sd-error sd-incomplete", role: "status" }, value.incomplete.problem + "; " + value.incomplete.remedy) : "",
         columnsTable(value, trigger), columnNotes(value, trigger)] : "",
       el("h3", {}, value.incomplete ? "The first rows as they stand" : "The first rows as they will be read"),
-      value.incomplete ? rawRows(value, rows) : readRows(rows));
+      value.incomplete ? rawRows(value, rows) : readRows(rows)));
   };
 
   sdlab.views.report = function (place, value) {

@@ -31,7 +31,9 @@ def choose(page: Page, server: LiveServer, file: Path) -> None:
 
 
 def pick(page: Page, role: str, column: str) -> None:
-    page.get_by_label(f"Column for {role}").select_option(column)
+    column_of = page.get_by_label(f"Column for {role}")
+    column_of.focus()
+    column_of.select_option(column)
 
 
 def option(page: Page, field: str, name: str) -> None:
@@ -50,7 +52,8 @@ def test_a_file_is_mapped_checked_and_added(server: LiveServer, page: Page, tmp_
     expect(page.locator("#task-preview-problem")).to_contain_text("say which one under Columns")
 
     pick(page, "prompt", "q")
-    expect(preview.get_by_role("alert")).to_contain_text("hold the demonstration")
+    expect(preview.locator(".sd-incomplete")).to_contain_text("hold the demonstration")
+    expect(page.locator("#task-preview-problem")).to_have_count(0)
     pick(page, "demonstration", "a")
     expect(preview.locator(".sd-first-rows td").nth(2)).to_have_text("light.on(0)")
     expect(preview.locator(".sd-first-rows td").nth(1)).to_have_text(f"Light 0 please {HTML}")
