@@ -65,7 +65,9 @@
   sdlab.views.preview = function (place, value, trigger) {
     if (!value.columns) { place.replaceChildren(); return; }
     const kind = [FORMATS[value.format] || value.format, value.encoding, sdlab.size(value.bytes)].filter(Boolean).join(", ");
-    const rows = value.rows.slice(0, SHOWN_ROWS);
+    // A faulty row is shown even if it comes later.
+    const faulty = value.rows.findIndex((row) => row.problems.length);
+    const rows = value.rows.filter((row, i) => i < SHOWN_ROWS || i === faulty);
     place.replaceChildren(el("div", {},
       el("h3", {}, value.file, el("small", {}, " " + kind)),
       el("p", {}, "Shape: ", el("strong", {}, value.shape.name), " (" + value.shape.reason + "). First " + many(value.looked_at, "row") + " looked at: " + (value.faulty ? value.faulty.toLocaleString("en") + " faulty." : "none is faulty.")),
