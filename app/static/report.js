@@ -53,7 +53,7 @@
     const value = [].concat(split.value).join(", ");
     const by = { share: "a share of " + value, count: sdlab.many(Number(value), "row"), file: "the file " + value, column: "what column " + value + " says", tag: "rows with the tag " + value, group: "rows of the group " + value };
     const together = { group: "; rows of one group stay together", tag: "; rows of one first tag stay together" };
-    return "Held out: " + (by[split.by] || split.by) + ", seed " + split.seed + (together[split.together] || "") + ".";
+    return "Held out: " + (by[split.by] || split.by) + (["share", "count"].includes(split.by) ? ", seed " + split.seed : "") + (together[split.together] || "") + ".";
   };
 
   sdlab.folded = function (key, title, open, ...children) {

@@ -80,7 +80,7 @@ def test_a_file_is_mapped_checked_and_added(server: LiveServer, page: Page, tmp_
     expect(report.locator("h3")).to_have_text(
         "This file would become lamps@1: 6 training rows, 6 held out"
     )
-    expect(report).to_contain_text("rows with the tag door, seed 0")
+    expect(report).to_contain_text("Held out: rows with the tag door.")
     option(page, "#task-scorer", "json")
     page.locator("#task-check").click()
     expect(report).to_contain_text("the scorer json does not suit 6 of 6 held-out rows")
