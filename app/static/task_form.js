@@ -33,7 +33,8 @@
     if (value.as_in) notes.push("The columns are those of " + value.as_in + ", so they are read as they were there. ");
     if (value.mapping.unused.length && !value.incomplete) notes.push("Not used: " + value.mapping.unused.join(", ") + ". ");
     if (value.offered) {
-      const before = value.offered.columns, all = Object.fromEntries(value.targets.map((role) => [role, before[role] || "-"]));
+      const before = value.offered.columns, others = Object.keys(value.mapping.columns).filter((role) => !(role in before));
+      const all = { ...before, ...Object.fromEntries(others.map((role) => [role, "-"])) };
       notes.push("Files of " + value.offered.as_in + " with these columns were read otherwise: " + Object.entries(before).map(([role, name]) => role + " from " + name).join(", ") + ". ",
         el("button", { type: "button", class: "sd-quiet", "data-key": "columns-offered", onclick: () => trigger("input", { columns: all }) }, "Read this one as " + value.offered.as_in));
     }
