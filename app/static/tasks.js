@@ -1,22 +1,9 @@
-// Tasks: the list, one version opened, its rows, what a file would become, and how many rows to give.
+// Tasks: the list, one version opened, and its rows.
 (function () {
   const el = sdlab.el;
   const link = (query) => sdlab.link("tasks", query);
-  const many = (n, noun) => n.toLocaleString("en") + " " + noun + (n === 1 ? "" : "s");
+  const { many, folded, reportParts, mappingLine, splitWords } = sdlab;
   const day = (time) => time.slice(0, 16).replace("T", " ");
-
-  // A file made of text that is here already: nothing is asked of the server.
-  sdlab.textLink = function (name, type, text, ...children) {
-    return el("a", { href: "#", download: name, onclick: (event) => {
-      event.preventDefault();
-      const url = URL.createObjectURL(new Blob([text()], { type: type }));
-      const hidden = el("a", { href: url, download: name });
-      document.body.append(hidden);
-      hidden.click();
-      hidden.remove();
-      setTimeout(() => URL.revokeObjectURL(url), 10000);
-    } }, children);
-  };
 
   function runs(task) {
     if (!task.runs.length) return el("span", { class: "sd-soft" }, "none yet");
@@ -46,41 +33,6 @@
       el("thead", {}, el("tr", {}, heads.map(([name, number]) => el("th", { scope: "col", class: number ? "sd-number" : null }, name)))),
       el("tbody", {}, value.tasks.map(line))));
   };
-
-  function problemTable(problems, most) {
-    const shown = problems.slice(0, most);
-    return el("table", { class: "sd-problems-table" },
-      sdlab.head(["Row", "Field", "What is wrong", "What to do"]),
-      el("tbody", {}, shown.map((p) => el("tr", {}, [p.row === null ? "file" : p.row, p.field, p.problem, p.remedy].map((cell) => el("td", {}, String(cell)))))));
-  }
-
-  function reportParts(report, name) {
-    const counts = Object.entries(report.counts).map(([kind, n]) => kind.replaceAll("_", " ") + " " + n.toLocaleString("en"));
-    const parts = [el("p", {}, many(report.rows_read, "row") + " read. " + (counts.length ? "Found: " + counts.join(", ") + "." : "Nothing to report."))];
-    if (report.warnings.length) parts.push(el("ul", { class: "sd-warnings" }, report.warnings.map((w) => el("li", {}, w))));
-    const problems = report.problems;
-    if (problems.length) {
-      parts.push(problemTable(problems, 50));
-      parts.push(el("p", {}, problems.length > 50 ? (problems.length - 50).toLocaleString("en") + " more problems are not shown. " : "",
-        problems.length >= 1000 ? "Only the first 1,000 are listed; all are counted. " : "",
-        sdlab.textLink(name + ".problems.jsonl", "application/x-ndjson", () => problems.map((p) => JSON.stringify(p) + "\n").join(""), "Download the problems (JSONL)")));
-    }
-    return parts;
-  }
-
-  function mappingLine(mapping) {
-    const used = Object.entries(mapping.columns).map(([role, c]) => el("li", {}, el("strong", {}, role), " from column ", el("code", {}, c.column), " (" + c.reason + ")"));
-    return [el("ul", { class: "sd-mapping" }, used), mapping.unused.length ? el("p", {}, "Not used: ", mapping.unused.join(", ")) : ""];
-  }
-
-  function folded(key, title, open, ...children) {
-    return el("details", { open: open, "data-fold": key }, el("summary", { "data-key": "fold-" + key }, title), children);
-  }
-
-  function splitWords(split) {
-    const by = { share: "a share of " + split.value, count: many(Number(split.value), "row"), file: "the file " + split.value };
-    return "Held out: " + (by[split.by] || split.by) + ", seed " + split.seed + ".";
-  }
 
   sdlab.views.task = function (place, value) {
     if (value.missing) {
@@ -121,40 +73,5 @@
       if (isOpen) panel = null;
     }
     place.replaceChildren(bar, panel || "", list);
-  };
-
-  sdlab.views.report = function (place, value) {
-    if (!value || !value.report) { place.replaceChildren(); return; }
-    if (!value.ok) {
-      place.replaceChildren(el("div", {}, el("h3", { class: "sd-error" }, "Nothing can be added as it is"), reportParts(value.report, value.file)));
-      return;
-    }
-    const what = value.is_new ? "would become " + value.name + "@" + value.version : "is in the lab already as " + value.name + "@" + value.version;
-    place.replaceChildren(el("div", {},
-      el("h3", {}, "This file " + what + ": " + many(value.rows.training, "training row") + ", " + value.rows.held_out.toLocaleString("en") + " held out"),
-      mappingLine(value.mapping), reportParts(value.report, value.name),
-      el("h3", {}, "The first rows as they are read"),
-      el("table", {}, sdlab.head(["Row", "Prompt", "Demonstration"]),
-        el("tbody", {}, value.examples.map((e) => el("tr", {}, el("td", { class: "sd-number" }, e.row),
-          el("td", {}, e.turns.map((t) => el("div", { class: "sd-turn" }, e.turns.length > 1 ? el("small", {}, t.role + ": ") : "", t.content))), el("td", { class: "sd-turn" }, e.demonstration)))))));
-  };
-
-  sdlab.views["task-form-head"] = function (place) {
-    place.replaceChildren(el("h2", {}, "Add a task"), el("p", {}, "A file with a row per example: JSONL, JSON, CSV, TSV, Parquet, Arrow, plain text, or a zip of these. It stays on this machine. Check it first: nothing is stored before you add it."));
-  };
-
-  sdlab.views.guide = function (place, value) {
-    const half = (i) => "±" + Math.round(50 * (i.high - i.low));
-    const at = (n) => half(value.intervals.find((i) => i.n === n));
-    const rows = value.intervals.map((i) => el("tr", {}, el("td", { class: "sd-number" }, i.n.toLocaleString("en")), el("td", { class: "sd-number" }, half(i) + " points")));
-    place.replaceChildren(
-      el("p", {}, sdlab.textLink(value.sample.name, "application/x-ndjson", () => value.sample.text, "Download the sample file"), " (" + value.sample.rows + " rows). Files up to " + value.most_mib.toLocaleString("en") + " MiB are read."),
-      folded("rows-needed", "How many rows do I need?", false,
-        el("ul", {}, el("li", {}, "20 rows are enough to try the whole loop, not to measure anything."),
-          el("li", {}, "100 to 300 training rows teach a small skill: one format, one kind of answer."),
-          el("li", {}, "Hold out at least 30 rows, else the score says little; about 100 to know it within 10 points.")),
-        el("p", {}, "Why: a score on held-out rows is a share of right answers, and chance alone moves it. Half of the width of its 95 % interval (Wilson's, at a score of 50 %, where it is widest):"),
-        el("table", {}, sdlab.head(["Held-out rows", "95 % interval"]), el("tbody", {}, rows)),
-        el("p", {}, "With 30 rows, 50 % may mean anything within " + at(30) + " points; with 100, within " + at(100) + ".")));
   };
 })();

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from backend.bundled import material_path
 from backend.data.hub import fetched
-from backend.data.load import Loaded
 from backend.errors import NotFound
 from backend.evaluation.intervals import wilson
 from backend.evaluation.scorers import SCORERS
@@ -24,7 +23,6 @@ from storage.tasks import Part, Tasks
 PAGE: Final = 50
 _LISTED_RUNS: Final = 6
 _SHOWN_CHARACTERS: Final = 600
-_EXAMPLES: Final = 3
 _SAMPLE_TASK: Final = "tasks/home-commands.training.jsonl"
 _SAMPLE_ROWS: Final = 40
 
@@ -119,7 +117,8 @@ def check_upload(database: Database, settings: Settings, new: NewTask) -> Docume
         "rows": {"training": len(loaded.training), "held_out": len(loaded.held_out)},
         "report": loaded.report.model_dump(mode="json"),
         "mapping": loaded.mapping.model_dump(mode="json"),
-        "examples": _examples(loaded),
+        "split": loaded.split,
+        "left_out": loaded.origin["left_out"],
     }
 
 
@@ -179,17 +178,6 @@ def _row(row: TaskRow) -> Document:
         "demonstration": _short(content["demonstration"]),
         "tags": list(content["tags"])[:8],
     }
-
-
-def _examples(loaded: Loaded) -> list[dict[str, Any]]:
-    return [
-        {
-            "row": row.row,
-            "turns": [{"role": t.role, "content": _short(t.content)} for t in row.messages],
-            "demonstration": _short(row.demonstration),
-        }
-        for row in loaded.training[:_EXAMPLES]
-    ]
 
 
 def _short(text: str) -> str:
