@@ -21,7 +21,7 @@ def prompt_difference(student: str, teacher: str) -> tuple[list[Part], list[Part
     it: the earlier turn of ``earlier-turn`` begins with its question, not within it.
     """
     end = _shared_end(student, teacher)
-    start = _shared_start(student[: len(student) - end], teacher[: len(teacher) - end])
+    start = shared_start(student[: len(student) - end], teacher[: len(teacher) - end])
     if start + end == len(student):
         start, end = _at_a_line(teacher, start, end)
     head, tail = student[:start], student[len(student) - end :]
@@ -29,7 +29,8 @@ def prompt_difference(student: str, teacher: str) -> tuple[list[Part], list[Part
     return _joined(head, ours, tail), _joined(head, theirs, tail)
 
 
-def _shared_start(a: str, b: str) -> int:
+def shared_start(a: str, b: str) -> int:
+    """How many characters two texts begin with alike."""
     for place, (ours, theirs) in enumerate(zip(a, b, strict=False)):
         if ours != theirs:
             return place
@@ -37,7 +38,7 @@ def _shared_start(a: str, b: str) -> int:
 
 
 def _shared_end(a: str, b: str) -> int:
-    return _shared_start(a[::-1], b[::-1])
+    return shared_start(a[::-1], b[::-1])
 
 
 def _at_a_line(teacher: str, start: int, end: int) -> tuple[int, int]:
