@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import BaseRoute, Route
 
 from app.glossary import plain_sentences
@@ -44,11 +50,20 @@ def own_routes(lab: Lab) -> list[BaseRoute]:
             return PlainTextResponse(f"{error}\n", 404)
         return FileResponse(found.path, filename=found.name)
 
+    def rows(request: Request) -> Response:
+        try:
+            found = lab.views.task_file(request.path_params["version"])
+        except SdlabError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        headers = {"content-disposition": f'attachment; filename="{found.name}"'}
+        return StreamingResponse(found.lines, media_type="application/x-ndjson", headers=headers)
+
     return [
         Route("/healthz", health),
         Route("/lab/views.js", _script),
         Route("/lab/plotly.js", _plotly),
         Route("/lab/download/{artifact}", download),
+        Route("/lab/rows/{version}", rows),
     ]
 
 

@@ -125,8 +125,8 @@ class Views:
         """:meth:`task_difference` with the words that changed marked. Raises NotFound."""
         return task_changes(self._database, before, after)
 
-    def task_leaks(self, name: str, version: str = "") -> Document | None:
-        """The newest search for near-duplicates on a version. Raises NotFound."""
+    def task_leaks(self, name: str, version: str = "") -> Document:
+        """A version's newest ``search`` for near-duplicates, or None. Raises NotFound."""
         return newest_leaks(self._database, name, version)
 
     def task_lengths(

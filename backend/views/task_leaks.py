@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from backend.jobs.documents import Document
-from backend.views.task_rows import find_version
+from backend.views.task_rows import PAGE, find_version
 from storage.database import Database
-from storage.models import FINAL
+from storage.models import FINAL, Run
 from storage.runs import Runs
 
 
-def newest_leaks(database: Database, name: str, number: str = "") -> Document | None:
-    """The newest search on a version, how far it is, and what it found. Raises NotFound."""
-    version = find_version(database, name, number).version
-    jobs = [run for run in Runs(database).of_versions([version.id]) if run.kind == "leaks"]
-    if not jobs:
-        return None
-    run = jobs[0]
+def newest_leaks(database: Database, name: str, number: str = "") -> Document:
+    """The newest ``search`` on a version, how far it is, and what it found. Raises NotFound."""
+    stored = find_version(database, name, number)
+    jobs = [run for run in Runs(database).of_versions([stored.version.id]) if run.kind == "leaks"]
+    return {
+        "task": stored.task.name,
+        "version": stored.version.number,
+        "rows_a_page": PAGE,
+        "search": _search(jobs[0]) if jobs else None,
+    }
+
+
+def _search(run: Run) -> Document:
     return {
         "id": run.id,
         "state": run.state,

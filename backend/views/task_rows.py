@@ -97,6 +97,7 @@ class RowLists:
             "pages": pages,
             "count": count,
             "of": of,
+            "total": sum(counts.values()),
             "sort": request.sort,
             "sorts": list(SORTS),
             "find": request.find,
