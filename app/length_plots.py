@@ -51,7 +51,9 @@ def length_figure(lengths: Mapping[str, Sequence[int]], limits: Mapping[str, int
             hovertemplate=f"{name}: {limit:,} tokens<extra></extra>",
         )
     layout = layout_of(320)
-    layout["xaxis"] = {"title": {"text": "tokens"}, "type": "log", "exponentformat": "none"}
+    ticks = [1 << power for power in range(max(edges[-1], *limits.values(), 1).bit_length() + 1)]
+    layout["xaxis"] = {"title": {"text": "tokens"}, "type": "log", "tickvals": ticks,
+                       "ticktext": [f"{tick:,}" for tick in ticks]}  # fmt: skip
     figure.update_layout(layout, yaxis={"title": {"text": "rows"}, "rangemode": "tozero"})
     return figure
 

@@ -5,7 +5,7 @@
 
   // A part that is folded until it is asked for, and stays as it was when the page is drawn anew.
   function folding(key, title, ...children) {
-    return el("details", { class: "sd-act", open: open.has(key), ontoggle: (e) => (e.target.open ? open.add(key) : open.delete(key)) },
+    return el("details", { open: open.has(key), ontoggle: (e) => (e.target.open ? open.add(key) : open.delete(key)) },
       el("summary", { "data-key": "fold-" + key, id: "fold-" + key }, title), children);
   }
 
@@ -89,7 +89,7 @@
       last = { row: fields.place, version: version, answer: answer };
       result.replaceChildren(...[verdict(answer)].flat(Infinity).filter((part) => part !== ""));
     };
-    const scorer = sdlab.field("trial-scorer", "Another scorer than the task's, as in regex:PATTERN", now.scorer, put("scorer"));
+    const scorer = sdlab.field("trial-scorer", "Another scorer, as in regex:PATTERN", now.scorer, put("scorer"));
     scorer.querySelector("input").setAttribute("list", "trial-scorers");
     return folding("trial", "Try an answer on the scorer", sdlab.field("trial-answer", "An answer, as a model might write it", now.answer, put("answer"), 3),
       el("div", { class: "sd-tools" }, scorer, sdlab.field("trial-options", "Its parameters as JSON", now.options, put("options")),

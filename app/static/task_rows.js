@@ -52,14 +52,14 @@
         if (state) button.setAttribute("data-edit", state); else button.removeAttribute("data-edit");
       }
     };
-    const leaveOut = (number) => el("button", { type: "button", class: "sd-quiet sd-act", id: "row-exclude", "data-key": "row-exclude", onclick: () => {
+    const leaveOut = (number) => el("button", { type: "button", class: "sd-quiet", id: "row-exclude", "data-key": "row-exclude", onclick: () => {
       if (draft.exclude.includes(number)) draft.exclude.splice(draft.exclude.indexOf(number), 1); else draft.exclude.push(number);
       sdlab.keepDraft(version, draft);
       redraw();
     } }, draft.exclude.includes(number) ? "Take this row in again" : "Leave this row out");
     const opened = value.opened;
-    let panel = opened ? el("div", { class: "sd-panel" }, opened.fields ? [el("div", { class: "sd-tools" }, leaveOut(opened.place)),
-      sdlab.rowForm(opened.fields, version, mark), sdlab.trial(opened.fields, version, value.scorers, trigger)] : "", sdlab.promptPanel(opened, ask)) : null;
+    let panel = opened ? el("div", {}, opened.fields ? el("div", { class: "sd-row-tools sd-act" }, el("div", { class: "sd-tools" }, leaveOut(opened.place)),
+      sdlab.rowForm(opened.fields, version, mark), sdlab.trial(opened.fields, version, value.scorers, trigger)) : "", sdlab.promptPanel(opened, ask)) : null;
     const list = el("div", { class: "sd-rows-list", role: "list" });
     for (const row of value.rows) {
       const isOpen = opened && row.place === opened.place;

@@ -1,4 +1,4 @@
-"""What one role's prompt says beyond the other's."""
+"""What one text says beyond another: a role's prompt, or a later version of a row."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ def prompt_difference(student: str, teacher: str) -> tuple[list[Part], list[Part
         start, end = _at_a_line(teacher, start, end)
     head, tail = student[:start], student[len(student) - end :]
     ours, theirs = _differ(student[start : len(student) - end], teacher[start : len(teacher) - end])
+    return _joined(head, ours, tail), _joined(head, theirs, tail)
+
+
+def word_difference(before: str, after: str) -> tuple[list[Part], list[Part]]:
+    """Both texts in parts, those words marked that the other lacks."""
+    start = shared_start(before, after)
+    end = _shared_end(before[start:], after[start:])
+    # A word of which only some letters differ is another word.
+    while start and before[start - 1].isalnum():
+        start -= 1
+    while end and before[len(before) - end].isalnum():
+        end -= 1
+    head, tail = before[:start], before[len(before) - end :]
+    ours, theirs = _differ(before[start : len(before) - end], after[start : len(after) - end])
     return _joined(head, ours, tail), _joined(head, theirs, tail)
 
 

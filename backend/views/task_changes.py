@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from backend.jobs.documents import Document
 from backend.jobs.task_edits import task_difference
-from backend.text.prompt_difference import Part, prompt_difference, shared_start
+from backend.text.prompt_difference import Part, shared_start, word_difference
 from backend.views.task_rows import short
 from storage.database import Database
 
@@ -58,7 +58,7 @@ def _changed_fields(
         cost = (len(ours) - start - end) * (len(theirs) - start - end)
         left, right = [(ours, True)], [(theirs, True)]
         if cost <= budget - spent:
-            left, right = prompt_difference(ours, theirs)
+            left, right = word_difference(ours, theirs)
             spent += cost
         fields.append({"field": name, "before": _cut(left), "after": _cut(right)})
     return fields, spent
