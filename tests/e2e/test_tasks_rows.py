@@ -17,8 +17,8 @@ from tests.lab.tiny_tasks import rows, write_rows
 SCRIPT = "<script>document.title='read as HTML'</script>"
 
 
-@pytest.fixture
-def task(server: LiveServer, tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def task(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A task with rows of several lengths and a held-out row that nearly is a training row."""
     content = [
         *rows(60),
@@ -30,8 +30,9 @@ def task(server: LiveServer, tmp_path: Path) -> str:
         {"id": "other", "prompt": "what is question 998?", "answer": "light.on(998)"},
         {"id": "near", "prompt": f"say please {SCRIPT}", "answer": "<b>no</b>"},
     ]
-    held_out = write_rows(tmp_path / "apart.jsonl", apart)
-    file = write_rows(tmp_path / "rows.jsonl", content)
+    folder = tmp_path_factory.mktemp("shelf")
+    held_out = write_rows(folder / "apart.jsonl", apart)
+    file = write_rows(folder / "rows.jsonl", content)
     Command(server.home)("task", "add", file, "--name", "shelf", "--held-out", held_out).done()
     return "shelf"
 
@@ -109,7 +110,7 @@ def test_edits_make_a_version_of_the_one_that_is_shown(
 
 
 def test_an_answer_is_scored_on_the_spot(server: LiveServer, page: Page, task: str) -> None:
-    page.goto(f"{server.url}/tasks?task={task}&part=held_out&row=63")
+    page.goto(f"{server.url}/tasks?task={task}&version=1&part=held_out&row=63")
     page.locator("#fold-trial").click()
     page.locator("#trial-answer").fill("it is light.on(999)")
     page.locator("#trial-go").click()
@@ -155,7 +156,7 @@ def test_a_task_is_written_in_the_browser(server: LiveServer, page: Page) -> Non
 def test_lengths_are_drawn_with_the_models_limit(
     server: LiveServer, page: Page, task: str, tiny_folder: Path
 ) -> None:
-    page.goto(f"{server.url}/tasks?task={task}&show=lengths&model={tiny_folder}")
+    page.goto(f"{server.url}/tasks?task={task}&version=1&show=lengths&model={tiny_folder}")
     expect(page.locator("#task-lengths-chart .scatterlayer .trace")).to_have_count(5)
     expect(page.locator("#task-lengths")).to_contain_text("All 65 rows were counted.")
     expect(page.locator("#task-lengths tr[aria-current]")).to_contain_text("what the model reads")
@@ -171,7 +172,9 @@ def test_near_duplicates_are_searched_for_by_a_job(
 ) -> None:
     page.goto(f"{server.url}/tasks?task={task}&version=1&show=leaks")
     page.locator("#leaks-start").click()
-    expect(page.locator("#leaks-words")).to_contain_text("1 held-out row nearly stands", timeout=60_000)
+    expect(page.locator("#leaks-words")).to_contain_text(
+        "1 held-out row nearly stands", timeout=60_000
+    )
     pair = page.locator("#task-leaks tbody tr")
     expect(pair).to_contain_text("row 65")
     newest = Command(server.home)("runs").done()[0]
