@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final
@@ -12,7 +13,6 @@ import gradio as gr
 from app.access.roles import for_role
 from app.components.view import QUIET, view
 from app.pages.once import Once
-from app.pages.task_upload import read_held_out
 from backend.errors import DataError, SdlabError
 from backend.lab import Lab
 
@@ -20,6 +20,7 @@ log = logging.getLogger("sdlab.server")
 
 Sent = Mapping[str, Any]
 _LONGEST_ANSWER: Final = 200_000
+_SHARE_OR_COUNT: Final = re.compile(r"\d{1,9}|[01]?\.\d{1,6}")
 _FAILED: Final = (
     "This failed for a reason of the lab's own, which stands in the server's log. Nothing was "
     "stored."
@@ -101,7 +102,7 @@ def write_rows(lab: Lab, sent: Sent) -> dict[str, Any]:
         _text(sent, "name").strip(),
         rows,
         scorer=_text(sent, "scorer").strip(),
-        held_out=repr(read_held_out(sent.get("held_out"))),
+        held_out=_held_out(_text(sent, "held_out")),
     )
     return {"go": _link(made, "new" if made["is_new"] else "known")}
 
@@ -141,6 +142,18 @@ def stop_search(lab: Lab, sent: Sent) -> dict[str, Any]:
     if known and known["is_open"]:
         lab.stop(known["id"])
     return {"run": known["id"] if known else ""}
+
+
+def _held_out(given: str) -> str:
+    """A share or a number of rows. Raises DataError for anything else: a path reads our disk."""
+    text = given.strip().replace(",", ".")
+    if _SHARE_OR_COUNT.fullmatch(text):
+        return text
+    raise DataError(
+        f'"{text[:40]}" is neither a share nor a number of rows' if text else "nothing is given",
+        where="held_out",
+        remedy="write a share such as 0.2, or a number of rows such as 40",
+    )
 
 
 def _link(made: Mapping[str, Any], added: str) -> str:
