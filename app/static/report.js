@@ -17,23 +17,28 @@
     } }, children);
   };
 
-  function problemTable(problems, most) {
-    const shown = problems.slice(0, most);
+  const SHOWN = 50;
+
+  function problemTable(problems) {
     return el("table", { class: "sd-problems-table" },
       sdlab.head(["Row", "Field", "What is wrong", "What to do"]),
-      el("tbody", {}, shown.map((p) => el("tr", {}, [p.row === null ? "file" : p.row, p.field, p.problem, p.remedy].map((cell) => el("td", {}, String(cell)))))));
+      el("tbody", {}, problems.slice(0, SHOWN).map((p) => el("tr", {}, [p.row === null ? "file" : p.row, p.field, p.problem, p.remedy].map((cell) => el("td", {}, String(cell)))))));
   }
 
-  sdlab.reportParts = function (report, name) {
+  // ``faulty`` are the rows themselves, where the server keeps them for a while.
+  sdlab.reportParts = function (report, name, faulty) {
     const counts = Object.entries(report.counts).map(([kind, n]) => kind.replaceAll("_", " ") + " " + n.toLocaleString("en"));
     const parts = [el("p", {}, sdlab.many(report.rows_read, "row") + " read. " + (counts.length ? "Found: " + counts.join(", ") + "." : "Nothing to report."))];
     if (report.warnings.length) parts.push(el("ul", { class: "sd-warnings" }, report.warnings.map((w) => el("li", {}, w))));
     const problems = report.problems;
     if (problems.length) {
-      parts.push(problemTable(problems, 50));
-      parts.push(el("p", {}, problems.length > 50 ? (problems.length - 50).toLocaleString("en") + " more problems are not shown. " : "",
-        problems.length >= 1000 ? "Only the first 1,000 are listed; all are counted. " : "",
-        sdlab.textLink(name + ".problems.jsonl", "application/x-ndjson", () => problems.map((p) => JSON.stringify(p) + "\n").join(""), "Download the problems (JSONL)")));
+      parts.push(problemTable(problems));
+      parts.push(el("p", {}, problems.length > SHOWN ? "The first " + SHOWN + " of " + (problems.length >= 1000 ? "1,000 or more problems; all are counted. " : problems.length + " problems. ") : "",
+        faulty && faulty.rows ? "" : sdlab.textLink(name + ".problems.jsonl", "application/x-ndjson", () => problems.map((p) => JSON.stringify(p) + "\n").join(""), "Download the problems (JSONL)")));
+    }
+    if (faulty && faulty.rows) {
+      parts.push(el("p", {}, el("a", { class: "sd-button", href: "lab/faulty/" + faulty.id, download: name.replace(/\.\w+$/, "") + ".faulty.jsonl", "data-key": "faulty-rows" },
+        "Download " + sdlab.many(faulty.rows, "faulty row")), el("small", {}, " Each with what is wrong and what stands there, as JSONL.")));
     }
     return parts;
   };
@@ -41,6 +46,14 @@
   sdlab.mappingLine = function (mapping) {
     const used = Object.entries(mapping.columns).map(([role, c]) => el("li", {}, el("strong", {}, role), " from column ", el("code", {}, c.column), " (" + c.reason + ")"));
     return [el("ul", { class: "sd-mapping" }, used), mapping.unused.length ? el("p", {}, "Not used: ", mapping.unused.join(", ")) : ""];
+  };
+
+  // How the rows came to their sides.
+  sdlab.splitWords = function (split) {
+    const value = [].concat(split.value).join(", ");
+    const by = { share: "a share of " + value, count: sdlab.many(Number(value), "row"), file: "the file " + value, column: "what column " + value + " says", tag: "rows with the tag " + value, group: "rows of the group " + value };
+    const together = { group: "; rows of one group stay together", tag: "; rows of one first tag stay together" };
+    return "Held out: " + (by[split.by] || split.by) + (["share", "count"].includes(split.by) ? ", seed " + split.seed : "") + (together[split.together] || "") + ".";
   };
 
   sdlab.folded = function (key, title, open, ...children) {

@@ -2,7 +2,7 @@
 (function () {
   const el = sdlab.el;
   const link = (query) => sdlab.link("tasks", query);
-  const { many, folded, reportParts, mappingLine } = sdlab;
+  const { many, folded, reportParts, mappingLine, splitWords } = sdlab;
   const day = (time) => time.slice(0, 16).replace("T", " ");
 
   function runs(task, version) {
@@ -34,11 +34,6 @@
       el("thead", {}, el("tr", {}, heads.map(([name, number]) => el("th", { scope: "col", class: number ? "sd-number" : null }, name)))),
       el("tbody", {}, value.tasks.map(line))));
   };
-
-  function splitWords(split) {
-    const by = { share: "a share of " + split.value, count: many(Number(split.value), "row"), file: "the file " + split.value };
-    return "Held out: " + (by[split.by] || split.by) + ", seed " + split.seed + ".";
-  }
 
   const BY_HAND = [["changed", "changed"], ["excluded", "left out"], ["added", "added"]];
 

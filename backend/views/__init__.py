@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backend.data.hub import fetch_into, fetched_before
 from backend.data.load import Loading, Watch, unwatched
 from backend.data.mapping import parse_overrides
 from backend.data.split import HeldOut, Together
@@ -154,6 +155,19 @@ class Views:
         overrides = parse_overrides(columns)
         return preview_file(self._database, self._settings, path, name, overrides)
 
+    def fetch_dataset(
+        self, name: str, place: Path, told: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
+        """Brings ``owner/name`` of the hub into ``place``; ``told`` hears of files, and may raise.
+
+        Raises DataError.
+        """
+        fetch_into(name, place, self._settings.max_upload_mib, told)
+
+    def fetched_dataset(self, name: str, place: Path) -> Path | None:
+        """The folder that :meth:`fetch_dataset` made. Raises DataError for no dataset's name."""
+        return fetched_before(name, place)
+
     def task_difference(self, before: str, after: str) -> Document:
         """What changed from one version to another, as ``lights@1`` and ``lights@2``."""
         return task_difference(self._database, before, after)
@@ -167,17 +181,20 @@ class Views:
         scorer: str = "exact",
         held_out: HeldOut = None,
         together: Together = "group",
+        seed: int = 0,
         keep_good: bool = False,
+        faulty_to: Path | None = None,
         watch: Watch = unwatched,
     ) -> Document:
-        """What ``lab.add_task`` would store; stores nothing. Raises as that would."""
-        mapping = parse_overrides(columns)
+        """What ``lab.add_task`` would store; writes nothing but faulty rows. Raises as it would."""
         loading = Loading(
-            overrides=mapping,
+            overrides=parse_overrides(columns),
             held_out=held_out,
             together=together,
+            seed=seed,
             keep_good=keep_good,
             scorer=scorer,
+            faulty_to=faulty_to,
             watch=watch,
         )
         return check_upload(self._database, self._settings, NewTask(name, path, loading))

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from backend.bundled import material_path
 from backend.data.hub import fetched
-from backend.data.load import Loaded
 from backend.evaluation.intervals import wilson
 from backend.evaluation.scorers import SCORERS
 from backend.jobs.documents import Document
 from backend.jobs.tasks import NewTask, load_new_task
 from backend.settings import Settings
-from backend.views.task_rows import short
 from storage.database import Database
 from storage.tasks import Tasks
 
-_EXAMPLES: Final = 3
 _SAMPLE_TASK: Final = "tasks/home-commands.training.jsonl"
 _SAMPLE_ROWS: Final = 40
 
@@ -39,7 +36,8 @@ def check_upload(database: Database, settings: Settings, new: NewTask) -> Docume
         "rows": {"training": len(loaded.training), "held_out": len(loaded.held_out)},
         "report": loaded.report.model_dump(mode="json"),
         "mapping": loaded.mapping.model_dump(mode="json"),
-        "examples": _examples(loaded),
+        "split": loaded.split,
+        "left_out": loaded.origin["left_out"],
     }
 
 
@@ -63,14 +61,3 @@ def interval_widths(counts: Sequence[int], share: float = 0.5) -> list[Document]
         low, high = wilson(share * n, n)
         widths.append({"n": n, "score": share, "low": low, "high": high})
     return widths
-
-
-def _examples(loaded: Loaded) -> list[dict[str, Any]]:
-    return [
-        {
-            "row": row.row,
-            "turns": [{"role": t.role, "content": short(t.content)} for t in row.messages],
-            "demonstration": short(row.demonstration),
-        }
-        for row in loaded.training[:_EXAMPLES]
-    ]
