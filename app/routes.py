@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import BaseRoute, Route
 
 from app.faulty_rows import find
@@ -45,6 +51,14 @@ def own_routes(lab: Lab) -> list[BaseRoute]:
             return PlainTextResponse(f"{error}\n", 404)
         return FileResponse(found.path, filename=found.name)
 
+    def rows(request: Request) -> Response:
+        try:
+            found = lab.views.task_file(request.path_params["version"])
+        except SdlabError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        headers = {"content-disposition": f'attachment; filename="{found.name}"'}
+        return StreamingResponse(found.lines, media_type="application/x-ndjson", headers=headers)
+
     def faulty(request: Request) -> Response:
         place = find(lab.settings.home, request.path_params["key"])
         if place is None:
@@ -58,6 +72,7 @@ def own_routes(lab: Lab) -> list[BaseRoute]:
         Route("/lab/views.js", _script),
         Route("/lab/plotly.js", _plotly),
         Route("/lab/download/{artifact}", download),
+        Route("/lab/rows/{version}", rows),
         Route("/lab/faulty/{key}", faulty),
     ]
 

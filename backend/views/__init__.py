@@ -28,14 +28,17 @@ from backend.views.prompts import Request, prompt_document
 from backend.views.sequence_words import sequence_words
 from backend.views.sequences import sequence_list, sequence_view
 from backend.views.status import lab_status
+from backend.views.task_changes import task_changes
+from backend.views.task_files import RowsFile, rows_file
+from backend.views.task_leaks import newest_leaks
+from backend.views.task_lengths import LengthLists, LengthsRequest
+from backend.views.task_rows import RowLists, RowsRequest, row_fields
+from backend.views.task_versions import TaskLists
 from backend.views.tasks import (
     check_upload,
     interval_widths,
-    opened_task,
     sample_file,
     scorer_names,
-    task_list,
-    task_rows,
 )
 from backend.views.traces import trace_index, trace_tokens, traced_runs
 from backend.views.workers import worker_document
@@ -50,6 +53,8 @@ class Views:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._tasks, self._rows = TaskLists(database), RowLists(database)
+        self._lengths = LengthLists(database, settings)
 
     def status(self) -> Document:
         """What the lab is doing: its slots, its queue, and who supervises it."""
@@ -86,19 +91,50 @@ class Views:
 
     def tasks(self) -> list[Document]:
         """Every task at its newest version, with the jobs that worked on it."""
-        return task_list(self._database)
+        return self._tasks.tasks()
 
     def task_names(self) -> list[str]:
         """The names of all tasks, in the order of :meth:`tasks`."""
         return [task.name for task in Tasks(self._database).all()]
 
     def task(self, name: str, version: str = "") -> Document:
-        """A version with its report, its sisters and its jobs. Raises NotFound."""
-        return opened_task(self._database, name, version)
+        """A version with its report, its sisters and the jobs on each. Raises NotFound."""
+        return self._tasks.opened(name, version)
 
-    def task_rows(self, name: str, version: str = "", part: str = "", page: int = 1) -> Document:
-        """A page of a version's rows, or of one part's. Raises NotFound."""
-        return task_rows(self._database, name, version, part, page)
+    def task_rows(
+        self,
+        name: str,
+        version: str = "",
+        part: str = "",
+        page: int = 1,
+        *,
+        sort: str = "row",
+        find: str = "",
+    ) -> Document:
+        """A page of a version's rows, or of those with a text. Raises NotFound, ConfigError."""
+        return self._rows.page(RowsRequest(name, version, part, page, sort, find))
+
+    def task_row(self, name: str, version: str, place: int) -> Document:
+        """A whole row as it can be changed by hand. Raises NotFound."""
+        return row_fields(self._database, name, version, place)
+
+    def task_file(self, version_id: str) -> RowsFile:
+        """A version's rows as JSONL for a download. Raises NotFound."""
+        return rows_file(self._database, version_id)
+
+    def task_changes(self, before: str, after: str) -> Document:
+        """:meth:`task_difference` with the words that changed marked. Raises NotFound."""
+        return task_changes(self._database, before, after)
+
+    def task_leaks(self, name: str, version: str = "") -> Document:
+        """A version's newest ``search`` for near-duplicates, or None. Raises NotFound."""
+        return newest_leaks(self._database, name, version)
+
+    def task_lengths(
+        self, task: str, version: str, *, model: str, context: str, new_tokens: int
+    ) -> Document:
+        """Lengths in tokens, and rows too long for a limit. Raises NotFound and ModelError."""
+        return self._lengths.document(LengthsRequest(task, version, model, context, new_tokens))
 
     def prompts(self, task: str, version: str, place: int, *, model: str, context: str) -> Document:
         """A row as student and teacher read it. Raises NotFound, ConfigError, ModelError."""
