@@ -203,6 +203,7 @@ class RunConfig(Frozen):
     )
     stop_when: tuple[StopRule, ...] = Field((), description="ends the run before its last step")
     start_from: str | None = Field(None, description="run whose adapter this one continues")
+    anyway: bool = Field(False, description="launch although the premise is no-go")
 
     def as_document(self) -> dict[str, Any]:
         """Plain values, as YAML, the form and the database hold them."""

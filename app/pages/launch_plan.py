@@ -86,6 +86,7 @@ def command(config: RunConfig, *, baseline: bool) -> str:
             words += [_OPTIONS[key], str(value)]
         else:
             words += ["--set", f"{key}={_in_line(value)}"]
+    words += ["--anyway"] if config.anyway else []
     return shlex.join([*words, *_baseline(baseline), "--wait"])
 
 
