@@ -121,6 +121,9 @@ class AdapterConfig(Frozen):
     rank: int = Field(16, ge=1)
     alpha: float = Field(32, gt=0)
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    rslora: bool = Field(False, description="scale by alpha over the root of rank, not by rank")
+    dora: bool = Field(False, description="learn each output's magnitude beside its direction")
+    four_bit: bool = Field(False, description="hold the base in 4 bits; on GPUs, by bitsandbytes")
 
 
 class OptimizerConfig(Frozen):

@@ -17,7 +17,7 @@ Contradiction = tuple[str, str]
 
 def check(config: RunConfig, where: str = "configuration") -> None:
     """Raises ConfigError, naming both parts, where two choices contradict each other."""
-    for part in (_of_teacher, _of_divergence, _of_sampled_token, _of_rollouts):
+    for part in (_of_teacher, _of_divergence, _of_sampled_token, _of_rollouts, _of_adapter):
         for message, remedy in part(config):
             raise ConfigError(message, where=where, remedy=remedy)
 
@@ -158,6 +158,16 @@ def _of_rollouts(config: RunConfig) -> Iterator[Contradiction]:
             yield (
                 "rollout.prompts general have no demonstration, but divergence.nll_share is set",
                 "leave divergence.nll_share out",
+            )
+
+
+def _of_adapter(config: RunConfig) -> Iterator[Contradiction]:
+    for name in ("rslora", "dora", "four_bit"):
+        if config.adapter.full and getattr(config.adapter, name):
+            yield (
+                f"adapter.full trains all weights, but adapter.{name} is true and belongs to an "
+                "adapter",
+                f"leave adapter.{name} out, or adapter.full",
             )
 
 

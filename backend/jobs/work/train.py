@@ -35,7 +35,8 @@ def train(job: JobContext) -> None:
     """Trains as the run's configuration says. Raises StopRequested if the user ends it."""
     config = validate(RunConfig, job.config, f"run {job.run_id}")
     stored = find_task(job.database, config.task)
-    model = prepare_model(job, config.model, steps=config.steps)
+    four_bit = config.adapter.four_bit
+    model = prepare_model(job, config.model, steps=config.steps, four_bit=four_bit)
     rows = rows_of(job, config, stored.version.id)
     trainer = trainer_of(job, config, model, stored.version.scorer)
     measure = _Measure(job, config, model, stored, rows)
