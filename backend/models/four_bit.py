@@ -13,7 +13,7 @@ PACKAGE: Final = "bitsandbytes"
 BYTES_PER_WEIGHT: Final = 0.516
 
 
-def check_four_bit(profile: HardwareProfile) -> None:
+def check_four_bit(profile: HardwareProfile, package: str = PACKAGE) -> None:
     """Raises ConfigError with what is missing here."""
     if not profile.is_gpu:
         raise ConfigError(
@@ -22,9 +22,9 @@ def check_four_bit(profile: HardwareProfile) -> None:
             where="adapter.four_bit",
             remedy="leave it out, or train on a machine with a GPU",
         )
-    if importlib.util.find_spec(PACKAGE) is None:
+    if importlib.util.find_spec(package) is None:
         raise ConfigError(
-            f"a base in 4 bits needs the package {PACKAGE}, which is not installed",
+            f"a base in 4 bits needs the package {package}, which is not installed",
             where="adapter.four_bit",
             remedy='run: python -m pip install "sdlab[4bit]"',
         )

@@ -163,5 +163,5 @@ def test_a_base_in_four_bits_needs_a_gpu_and_its_package() -> None:
     ):
         check_four_bit(cpu)
     gpu = HardwareProfile("NVIDIA L4", True, 121_000.0, 300.0, 24_000, 23_000)
-    with pytest.raises(ConfigError, match=r"needs the package bitsandbytes, .*sdlab\[4bit\]"):
-        check_four_bit(gpu)
+    with pytest.raises(ConfigError, match=r"needs the package no_package, .*sdlab\[4bit\]"):
+        check_four_bit(gpu, "no_package")
