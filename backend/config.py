@@ -130,7 +130,9 @@ class OptimizerConfig(Frozen):
     """AdamW and its learning-rate schedule."""
 
     learning_rate: float = Field(1e-4, gt=0)
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule: Literal[
+        "constant", "cosine", "cosine_with_restarts", "inverse_sqrt", "linear", "polynomial"
+    ] = Field("constant", description="as transformers has them, after the warm-up")
     warmup_steps: int = Field(5, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -149,6 +151,9 @@ class EvaluateConfig(Frozen):
     )
     along_limit: int = Field(32, ge=0, description="items a probe along the run; 0: all")
     premise: bool = Field(True, description="measure the premise before the first step")
+    kl_rows: int = Field(
+        2, ge=0, description="rollouts of each step whose KL(student || base) is logged"
+    )
     max_new_tokens: int = Field(48, ge=1)
 
 
