@@ -86,6 +86,7 @@ def test_a_fresh_adapter_is_the_base(kind: str, tiny_folder: Path) -> None:
 def test_the_average_follows_all_that_is_trained(kind: str, tiny_folder: Path) -> None:
     trainer = trainer_of(tiny_folder, kind)
     start = {name: tensor.clone() for name, tensor in trainer.teacher.average.items()}
+    disturb_adapter(trainer.model)
     training_step(trainer, demonstrations(4), 0)
     student = adapter_of(trainer.model)
     assert trainer.teacher.average.keys() == student.keys()
