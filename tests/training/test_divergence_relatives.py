@@ -51,7 +51,7 @@ def opsd_loss(
 def test_opsds_clipped_divergence_is_the_engines(
     seed: int, clip: float | None, share: float
 ) -> None:
-    """Its share of 0 is forward KL, as its third version has it; else its JSD, clip or no clip."""
+    """Checklist 12: a share of 0 is forward KL, as in its third version; else it is JSD."""
     student, teacher = (logits(seed + i).log_softmax(-1) for i in (0, 1))
     kind = {"kind": "jsd", "teacher_share": share} if share else {"kind": "forward_kl"}
     config = DivergenceConfig.model_validate({**kind, "clip": clip})
@@ -85,12 +85,12 @@ def gradients(seed: int, drift: float) -> tuple[Tensor, Tensor]:
 @bounded
 @given(st.integers(0, 1000))
 def test_tinkers_gradient_is_that_of_sampled_tokens_on_policy(seed: int) -> None:
-    """A sum over tokens there, an average by the token weights here: the weights make the rest."""
+    """Checklist 12: a sum over tokens there, before the token weights here."""
     theirs, ours = gradients(seed, drift=0.0)
     torch.testing.assert_close(ours, theirs)
 
 
 def test_off_policy_tinker_keeps_the_samplers_advantage_and_the_engine_does_not() -> None:
-    """Every batch of rollouts is used once here, so that this never comes to pass."""
+    """Checklist 12: every batch of rollouts is used once here, so this never comes to pass."""
     theirs, ours = gradients(3, drift=0.5)
     assert not torch.allclose(ours, theirs, rtol=0.05)
