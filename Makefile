@@ -2,7 +2,8 @@
 #
 #   PYTHON=/path/to/python3.11   the Python to make .venv with
 #   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
-#   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-pages`, `make soak`
+#   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-pages`, `make soak`,
+#                                `make auto-context`
 
 PY := .venv/bin/python
 
@@ -12,10 +13,10 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test bench bench-pages soak check clean
+.PHONY: help setup setup-dev demo serve test bench bench-pages soak auto-context check clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv and install the lab into it
 	@sh scripts/setup.sh
@@ -42,6 +43,9 @@ bench-pages: setup-dev ## how fast the pages are, in a browser
 
 soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 4 --seed 1"
 	PYTHONPATH=.:tests/jobs $(PY) tests/jobs/soak.py $(ARGS)
+
+auto-context: setup-dev ## which form auto picks with the bundled model: ARGS="--rows 12"
+	PYTHONPATH=. $(PY) tests/integration/auto_context.py $(ARGS)
 
 check: ## known vulnerabilities of what is pinned, and all licences
 	@sh scripts/setup.sh check

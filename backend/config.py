@@ -121,13 +121,18 @@ class AdapterConfig(Frozen):
     rank: int = Field(16, ge=1)
     alpha: float = Field(32, gt=0)
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    rslora: bool = Field(False, description="scale by alpha over the root of rank, not by rank")
+    dora: bool = Field(False, description="learn each output's magnitude beside its direction")
+    four_bit: bool = Field(False, description="hold the base in 4 bits; on GPUs, by bitsandbytes")
 
 
 class OptimizerConfig(Frozen):
     """AdamW and its learning-rate schedule."""
 
     learning_rate: float = Field(1e-4, gt=0)
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule: Literal[
+        "constant", "cosine", "cosine_with_restarts", "inverse_sqrt", "linear", "polynomial"
+    ] = Field("constant", description="as transformers has them, after the warm-up")
     warmup_steps: int = Field(5, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -146,6 +151,9 @@ class EvaluateConfig(Frozen):
     )
     along_limit: int = Field(32, ge=0, description="items a probe along the run; 0: all")
     premise: bool = Field(True, description="measure the premise before the first step")
+    kl_rows: int = Field(
+        2, ge=0, description="rollouts of each step whose KL(student || base) is logged"
+    )
     max_new_tokens: int = Field(48, ge=1)
 
 
@@ -203,6 +211,7 @@ class RunConfig(Frozen):
     )
     stop_when: tuple[StopRule, ...] = Field((), description="ends the run before its last step")
     start_from: str | None = Field(None, description="run whose adapter this one continues")
+    anyway: bool = Field(False, description="launch although the premise is no-go")
 
     def as_document(self) -> dict[str, Any]:
         """Plain values, as YAML, the form and the database hold them."""

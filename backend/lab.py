@@ -30,6 +30,7 @@ from backend.jobs.keeping import LabKeeping
 from backend.jobs.launchers import Launcher
 from backend.jobs.launches import configure_run, evaluation_run, premise_run, training_run
 from backend.jobs.leaks import leaks_run
+from backend.jobs.premise_gate import check_gate, standing
 from backend.jobs.queue import find_run
 from backend.jobs.queue_order import QueueOrder
 from backend.jobs.replays import replay_run
@@ -111,8 +112,18 @@ class Lab(TaskVerbs):
         """
         return estimate_run(self.database, self.settings, config, forced=forced)
 
+    def premise_words(self, config: RunConfig) -> str:
+        """What is known of a run's premise, in a sentence; empty for a run that rests on none."""
+        found = standing(self.database, config)
+        return "" if found is None else found.words
+
+    def check_gate(self, configs: Sequence[RunConfig]) -> None:
+        """Raises StateError for a run whose premise was found to be no-go, unless ``anyway``."""
+        check_gate(self.database, configs)
+
     def train(self, configs: Sequence[RunConfig], group: str | None = None) -> list[str]:
-        """Queues training runs in this order; returns their ids."""
+        """Queues training runs in this order; returns their ids. Raises as :meth:`check_gate`."""
+        self.check_gate(configs)
         group = group or (new_id() if len(configs) > 1 else None)
         return self._enqueue(*(training_run(self.database, config, group) for config in configs))
 

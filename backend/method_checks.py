@@ -12,12 +12,23 @@ from backend.errors import ConfigError
 FROM_GROUP: Final = frozenset({"successful-sibling", "feedback", "sibling-or-feedback"})
 _FROM_SIBLING: Final = FROM_GROUP - {"feedback"}
 
+# Where transformers lets its polynomial schedule end.
+POLYNOMIAL_END: Final = 1e-7
+
 Contradiction = tuple[str, str]
 
 
 def check(config: RunConfig, where: str = "configuration") -> None:
     """Raises ConfigError, naming both parts, where two choices contradict each other."""
-    for part in (_of_teacher, _of_divergence, _of_sampled_token, _of_rollouts):
+    parts = (
+        _of_teacher,
+        _of_divergence,
+        _of_sampled_token,
+        _of_rollouts,
+        _of_optimizer,
+        _of_adapter,
+    )
+    for part in parts:
         for message, remedy in part(config):
             raise ConfigError(message, where=where, remedy=remedy)
 
@@ -158,6 +169,26 @@ def _of_rollouts(config: RunConfig) -> Iterator[Contradiction]:
             yield (
                 "rollout.prompts general have no demonstration, but divergence.nll_share is set",
                 "leave divergence.nll_share out",
+            )
+
+
+def _of_optimizer(config: RunConfig) -> Iterator[Contradiction]:
+    optimizer = config.optimizer
+    if optimizer.schedule == "polynomial" and optimizer.learning_rate <= POLYNOMIAL_END:
+        yield (
+            f"optimizer.schedule polynomial ends at {POLYNOMIAL_END}, but optimizer.learning_rate "
+            f"is {optimizer.learning_rate}",
+            "raise the rate, or choose another schedule",
+        )
+
+
+def _of_adapter(config: RunConfig) -> Iterator[Contradiction]:
+    for name in ("rslora", "dora", "four_bit"):
+        if config.adapter.full and getattr(config.adapter, name):
+            yield (
+                f"adapter.full trains all weights, but adapter.{name} is true and belongs to an "
+                "adapter",
+                f"leave adapter.{name} out, or adapter.full",
             )
 
 

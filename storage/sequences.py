@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from storage.database import Database, serialize
 from storage.models import Run, TaskSequence
@@ -19,14 +19,17 @@ class Sequences:
         """Stores a sequence and queues its runs; the one that has its fingerprint already wins."""
         with self._database.write() as session:
             serialize(session, "runs")
-            same = select(TaskSequence).where(TaskSequence.fingerprint == sequence.fingerprint)
-            known = session.scalar(same)
+            known = session.scalar(_same(sequence.fingerprint))
             if known is not None:
                 return known
             session.add(sequence)
             session.flush()
             put_runs(session, runs)
             return sequence
+
+    def of_fingerprint(self, fingerprint: str) -> TaskSequence | None:
+        with self._database.read() as session:
+            return session.scalar(_same(fingerprint))
 
     def all(self, limit: int | None = None) -> list[TaskSequence]:
         """The sequences, newest first."""
@@ -39,3 +42,7 @@ class Sequences:
         like = select(TaskSequence).where(TaskSequence.id.startswith(text, autoescape=True))
         with self._database.read() as session:
             return list(session.scalars(like.order_by(TaskSequence.created_at))) if text else []
+
+
+def _same(fingerprint: str) -> Select[TaskSequence]:
+    return select(TaskSequence).where(TaskSequence.fingerprint == fingerprint)

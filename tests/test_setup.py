@@ -95,6 +95,7 @@ def test_make_alone_lists_the_commands(make: Setup) -> None:
         "bench",
         "bench-pages",
         "soak",
+        "auto-context",
         "check",
         "clean",
     ]

@@ -53,6 +53,8 @@ def run_lines(run: dict[str, Any]) -> Iterator[str]:
     premise = run["result"].get("premise")
     if premise:
         yield f"  premise: {premise['sentence']}"
+    if "overruled" in run["result"]:
+        yield f"  {run['result']['overruled']}"
     scores = [("probe", "metric", "step", "score")] + [
         (found["probe"], found["metric"], str(found["step"]), percent(found))
         for found in run["evaluations"]

@@ -16,14 +16,15 @@ from app.cli.waiting import QUEUED, exit_code_of, wait_for
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Queue it even if a run takes days.")
+@click.option("--anyway", is_flag=True, help="Queue it although a premise is no-go.")
 @click.option("--wait", is_flag=True, help="Supervise the runs until all have ended.")
 @json_option
-def sequence(config: Path, force: bool, wait: bool, as_json: bool) -> None:
+def sequence(config: Path, force: bool, anyway: bool, wait: bool, as_json: bool) -> None:
     """Train on tasks one after the other, in one or several ways, as CONFIG.yaml says.
 
     The same file again goes on with the same sequence.
     """
-    document = read_config(config)
+    document = read_config(config) | ({"anyway": True} if anyway else {})
     with open_lab() as lab:
         for line in lab.estimate_sequence(document, forced=force):
             tell(f"  {line}")

@@ -37,6 +37,7 @@ SHORT_FORMS = {
 @click.option("--baseline", metavar="METHOD", help="Also train this, with all else equal.")
 @click.option("--start-from", metavar="RUN", help="Go on from a run's adapter.")
 @click.option("--force", is_flag=True, help="Queue it even if it takes days.")
+@click.option("--anyway", is_flag=True, help="Queue it although its premise is no-go.")
 @click.option("--wait", is_flag=True, help="Supervise the run until it ends.")
 @json_option
 def train(
@@ -51,18 +52,22 @@ def train(
     baseline: str | None,
     start_from: str | None,
     force: bool,
+    anyway: bool,
     wait: bool,
     as_json: bool,
 ) -> None:
     """Train on a task's demonstrations, as CONFIG.yaml or the options say."""
     options = {"task": task_name, "method": method, "model": model, "steps": steps, "seed": seed,
-               "name": name, "start_from": start_from}  # fmt: skip
+               "name": name, "start_from": start_from, "anyway": anyway or None}  # fmt: skip
     document = _document(config, {k: v for k, v in options.items() if v is not None}, settings)
     with open_lab() as lab:
         configs = lab.configure(document, baseline=baseline)
         estimates = [lab.estimate(each, forced=force) for each in configs]
         for each, estimate in zip(configs, estimates, strict=True):
             tell(f"  {each.method}: {estimate['words']}")
+        lab.check_gate(configs)
+        for words in filter(None, map(lab.premise_words, configs)):
+            tell(f"  {words}")
         ids = lab.train(configs)
         if wait:
             documents = wait_for(lab, ids)

@@ -66,6 +66,8 @@ def field_values(config: RunConfig) -> list[Any]:
     """A value for each of FIELDS, and the text of all other settings."""
     document = config.as_document()
     taken = [_take(document, key) for key in FIELDS.values()]
+    # Each launch has its own checkbox for it, so that it is never said by a run that was copied.
+    del document["anyway"]
     place = list(FIELDS.values()).index("rollout.max_new_tokens")
     taken[place] = write_length(config.rollout.max_new_tokens)
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=None)
@@ -87,6 +89,8 @@ def read_form(form: Form) -> tuple[dict[str, Any], Mistakes]:
     for elem_id, key in FIELDS.items():
         value = attempt(elem_id, partial(_read_field, key, form.value(key)), None)
         attempt(SETTINGS, partial(set_dotted, document, key, value), None)
+    if form.anyway:
+        document["anyway"] = True
     if form.baseline and str(document["method"]).startswith("sft"):
         mistakes[BASELINE] = "the run is supervised fine-tuning itself: there is nothing to match"
     return document, mistakes
@@ -109,6 +113,7 @@ def sentence(error: SdlabError) -> str:
     head = error.message if is_near or not error.where else f"{error.where}: {error.message}"
     remedy = "add it under Tasks" if error.remedy.startswith(_ADD_TASK) else error.remedy
     remedy = remedy.replace("or force it", 'or tick "Launch anyway"')
+    remedy = remedy.replace("or launch anyway with --anyway", 'or tick "Launch anyway"')
     return f"{head}; {remedy}" if remedy else head
 
 

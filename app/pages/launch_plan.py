@@ -14,7 +14,7 @@ from backend.config import RunConfig
 from backend.errors import SdlabError
 from backend.lab import Lab
 from backend.method_checks import warnings
-from backend.methods import PRESETS
+from backend.methods import PRESETS, chosen
 
 BASELINE_METHOD: Final = "sft"
 # Settings that the command line has options for.
@@ -60,6 +60,16 @@ def plan_document(
             {"key": key, "preset": _in_line(theirs), "run": _in_line(ours)}
             for key, theirs, ours in changes(config)
         ],
+        "choices": [
+            {
+                "key": each.key,
+                "preset": _in_line(each.preset),
+                "source": each.source,
+                "changed": each.is_changed,
+            }
+            for each in chosen(config)
+            if each.source
+        ],
         "warnings": warnings(config),
         "estimates": list(found),
         "task": config.task,
@@ -86,6 +96,7 @@ def command(config: RunConfig, *, baseline: bool) -> str:
             words += [_OPTIONS[key], str(value)]
         else:
             words += ["--set", f"{key}={_in_line(value)}"]
+    words += ["--anyway"] if config.anyway else []
     return shlex.join([*words, *_baseline(baseline), "--wait"])
 
 

@@ -14,8 +14,8 @@ from backend.lab import Lab
 from backend.methods import PRESETS, differences, resolve, set_dotted
 
 DEFAULT_METHOD: Final = "sdft/small-model"
-# Stands in the address and the fields, not among the settings.
-_APART: Final = frozenset({"task", "model", "method"})
+# Stands in the address and the fields, or has a checkbox, and not among the settings.
+_APART: Final = frozenset({"task", "model", "method", "anyway"})
 _LONGEST: Final = 20_000
 # A configuration needs a task; nobody can have named one so.
 NO_TASK: Final = " "

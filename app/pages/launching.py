@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.components.problems import go_to, no_problems, problems
-from app.pages.launch_form import ANYWAY, Form
+from app.pages.launch_form import ANYWAY, Form, sentence
 from app.pages.launch_plan import configure, estimates
 from app.pages.once import Once
 from backend.config import RunConfig
-from backend.errors import SdlabError
+from backend.errors import SdlabError, StateError
 from backend.lab import Lab
 
 
@@ -23,11 +23,10 @@ def premise_of(lab: Lab, config: RunConfig) -> dict[str, Any]:
         known = lab.views.premise(config.task, config.model, config.teacher.context)
     except SdlabError:  # The fields say it already.
         known = {"found": None, "pending": None, "context": config.teacher.context}
-    found = known["found"]
     return {
         **known,
         "has_teacher": has_teacher,
-        "is_no_go": has_teacher and found is not None and found["verdict"] == "no-go",
+        "is_no_go": _refused(lab, [config]) is not None,
     }
 
 
@@ -37,17 +36,26 @@ def launch(lab: Lab, once: Once, form: Form, session: str) -> dict[str, Any]:
     if mistakes:
         return problems(mistakes, focus=True)
     _, mistakes = estimates(lab, configs, forced=form.anyway)
-    if not mistakes and not form.anyway and premise_of(lab, configs[0])["is_no_go"]:
-        mistakes[ANYWAY] = (
-            "the premise is no-go: try another context, a larger model or shorter prompts, or tick "
-            "this to launch all the same"
-        )
+    refused = None if mistakes else _refused(lab, configs)
+    if refused is not None:
+        mistakes[ANYWAY] = sentence(refused)
     if mistakes:
         return problems(mistakes, focus=True)
     # SFT first: it is the quicker one, and the run is then compared as soon as it ends.
     ordered = configs[::-1]
     run = once(_key("launch", session, ordered), lambda: lab.train(ordered)[-1])
     return go_to(f"run?id={run}")
+
+
+def _refused(lab: Lab, configs: Sequence[RunConfig]) -> SdlabError | None:
+    """Why the premise of a run speaks against its launch; None where it goes ``anyway``."""
+    try:
+        lab.check_gate(configs)
+    except StateError as error:
+        return error
+    except SdlabError:  # The fields say it already.
+        return None
+    return None
 
 
 def check_premise(lab: Lab, once: Once, form: Form, session: str) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def _contents(lab: Lab, name: str) -> list[Any]:
         "alarms": alarms,
         "group": lab.views.group(run["group"]) if run["group"] else [run["id"]],
         "premise": run["result"].get("premise", {}).get("sentence"),
+        "overruled": run["result"].get("overruled"),
         **lab.views.worker(run["id"]),
     }
     details = {

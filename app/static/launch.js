@@ -14,6 +14,8 @@
       return;
     }
     sdlab.setQuery(value.query);
+    const was = place.querySelector("details");
+    const choices = (value.choices || []).map((c) => el("tr", { class: c.changed ? "sd-soft" : null }, el("td", {}, el("code", {}, c.key)), el("td", {}, c.preset + (c.changed ? " (changed)" : "")), el("td", { class: "sd-soft" }, c.source)));
     const rows = value.differences.map((d) => el("tr", {}, el("td", {}, el("code", {}, d.key)), el("td", {}, d.run), el("td", { class: "sd-soft" }, d.preset)));
     place.replaceChildren(el("div", {},
       el("h3", {}, "What it will take"),
@@ -21,7 +23,9 @@
       value.estimates.length ? value.estimates.map((e) => el("p", {}, el("strong", {}, e.method), ": " + e.words)) : el("p", { class: "sd-alarm" }, "It cannot run here as it is: see the marked field."),
       el("h3", {}, "Changed from " + value.preset),
       el("p", { class: "sd-soft" }, value.summary[0].toUpperCase() + value.summary.slice(1) + "."),
-      rows.length ? el("table", { class: "sd-differences" }, sdlab.head(["Setting", "This run", "Preset"]), el("tbody", {}, rows)) : el("p", { class: "sd-soft" }, "Nothing: all settings are the preset's.")));
+      rows.length ? el("table", { class: "sd-differences" }, sdlab.head(["Setting", "This run", "Preset"]), el("tbody", {}, rows)) : el("p", { class: "sd-soft" }, "Nothing: all settings are the preset's."),
+      choices.length ? el("details", { open: was ? was.open : false }, el("summary", { "data-key": "choices" }, "What " + value.preset + " chooses, and why"),
+        el("table", { class: "sd-differences", id: "launch-choices" }, sdlab.head(["Setting", "Preset", "Source"]), el("tbody", {}, choices))) : ""));
   };
 
   function copier(text) {

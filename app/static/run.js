@@ -29,6 +29,7 @@
       run.progress.total ? sdlab.progress(run.progress) : "",
       error || "",
       value.premise ? el("p", {}, "Premise ", value.premise + ".") : "",
+      value.overruled ? el("p", { id: "run-overruled" }, value.overruled + ".") : "",
       value.alarms.length ? el("p", { class: "sd-alarm" }, "Alarms: ", value.alarms.join(" ")) : el("p", {}, "Alarms: none."),
       el("p", { class: "sd-links" },
         value.adapter ? el("a", { class: "sd-button", id: "download-adapter", href: "lab/download/" + value.adapter.id, download: true }, "Download adapter (" + sdlab.size(value.adapter.bytes) + ")") : "",

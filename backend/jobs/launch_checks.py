@@ -19,6 +19,8 @@ from backend.jobs.tasks import StoredTask, find_task
 from backend.jobs.work.context import checkpoint_folder
 from backend.method_checks import FROM_GROUP
 from backend.methods import flat
+from backend.models.four_bit import check_four_bit
+from backend.models.hardware import hardware_profile
 from backend.models.sources import find_source
 from backend.settings import Settings
 from backend.text.contexts import find_context
@@ -38,6 +40,8 @@ def check_run(database: Database, settings: Settings, config: RunConfig) -> None
     check_along(config.evaluate)
     _check_stop_rules(config)
     find_source(config.model, settings.home)
+    if config.adapter.four_bit:
+        check_four_bit(hardware_profile(settings))
     _check_prompts(config)
     for run_id, where in ((config.start_from, "start_from"), (config.teacher.run, "teacher.run")):
         if run_id is not None:

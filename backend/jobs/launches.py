@@ -17,6 +17,7 @@ from backend.jobs.launch_checks import (
     check_scorer,
     find_model,
 )
+from backend.jobs.premise_gate import overruled
 from backend.jobs.queue import find_run
 from backend.jobs.tasks import find_task, pinned_name
 from backend.methods import matched_baseline, method_of, resolve
@@ -67,6 +68,7 @@ def training_run(database: Database, config: RunConfig, group: str | None) -> Ru
         model=config.model,
         total_steps=config.steps,
         group_id=group,
+        result=overruled(database, config) or None,
     )
 
 

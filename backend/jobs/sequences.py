@@ -16,6 +16,7 @@ from backend.evaluation.probe_names import task_probe
 from backend.jobs.documents import Document, run_documents
 from backend.jobs.estimates import estimate_run
 from backend.jobs.launches import training_run
+from backend.jobs.premise_gate import check_gate
 from backend.jobs.queue import resume
 from backend.jobs.sequence_plans import Arm, plan_arms
 from backend.models.estimate import duration
@@ -34,11 +35,15 @@ def start_sequence(
     """Queues every stage of every arm; the sequence's id.
 
     The same plan again is the same sequence: stages of it that failed or were stopped are queued
-    again. Raises ConfigError, NotFound and ModelError before anything is queued.
+    again. Raises ConfigError, NotFound and ModelError before anything is queued, and StateError
+    where an arm's first stage has a premise that is no-go.
     """
     plan, arms = plan_arms(database, settings, document)
     _estimates(database, settings, arms, forced=forced)
-    made = TaskSequence(id=new_id(), fingerprint=_fingerprint(plan.name, arms), document={})
+    fingerprint = _fingerprint(plan.name, arms)
+    if Sequences(database).of_fingerprint(fingerprint) is None:
+        check_gate(database, [arm.stages[0] for arm in arms])
+    made = TaskSequence(id=new_id(), fingerprint=fingerprint, document={})
     runs = [_chain(database, arm, made.id) for arm in arms]
     made.document = {
         "name": plan.name,

@@ -38,6 +38,19 @@ class Dimensions:
         layer = 4 * self.hidden + 2 * (self.attention + self.kv)
         return self.layers * (layer + 3 * (self.hidden + self.mlp))
 
+    @property
+    def output_width(self) -> int:
+        """Outputs of all linear layers: DoRA has a magnitude for each."""
+        layer = 2 * self.hidden + self.attention + 2 * self.kv
+        return self.layers * (layer + 2 * self.mlp)
+
+    @property
+    def products_a_rank(self) -> int:
+        """Multiplications a rank that make every layer's B times A, by PEFT from an identity."""
+        h, a, kv, m = self.hidden, self.attention, self.kv, self.mlp
+        layer = h * (h + a) + 2 * h * (h + kv) + a * (a + h) + 2 * h * (h + m) + m * (m + h)
+        return self.layers * layer
+
 
 # Of SmolLM2, Qwen2.5 and Llama 3: what a model of about that size looks like.
 _TYPICAL: Final = (

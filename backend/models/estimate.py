@@ -11,6 +11,7 @@ from typing import Final
 from backend.config import RunConfig
 from backend.errors import ConfigError, ModelError, UserError
 from backend.models.dimensions import Dimensions, read_dimensions
+from backend.models.four_bit import BYTES_PER_WEIGHT
 from backend.models.hardware import HardwareProfile
 from backend.models.on_disk import folder_on_disk
 from backend.models.sources import find_source
@@ -186,6 +187,11 @@ class _Costs:
             scoring.together, 0.0, scoring.written
         )
 
+    def dora_s(self, config: RunConfig) -> float:
+        """The norms of all adapted layers, which a forward pass makes anew."""
+        products = config.adapter.rank * self.size.products_a_rank
+        return self._s(2.0 * products + 4.0 * self.size.active)
+
     def _s(self, flops: float) -> float:
         efficiency = _EFFICIENCY["gpu" if self.profile.is_gpu else "cpu"]
         return flops / (self.profile.matmul_gflops * 1e9 * efficiency)
@@ -201,18 +207,20 @@ def _step_s(config: RunConfig, lengths: Lengths, work: StepWork, costs: _Costs) 
     micro = config.micro_batch_size or work.rows
     overhead = (math.ceil(work.rows / micro) - 1) * costs.size.layers * _LAYER_S
     full = int(config.adapter.full)
+    dora = math.ceil(work.rows / micro) * costs.dora_s(config) if config.adapter.dora else 0.0
     teacher = 0.0
     if has_teacher:
         # Logits: once for the token weights, then in the loss and again in its backward pass.
         teacher = costs.read_s(work.rows, lengths.teacher_prompt + work.completion)
-        teacher += costs.head_s(tokens, passes=3) + overhead
+        teacher += costs.head_s(tokens, passes=3) + overhead + dora
     return {
         "rollouts_s": costs.write_s(work.by_student, lengths.prompt, work.completion)
         + costs.write_s(work.by_teacher, lengths.teacher_prompt, work.completion),
         "teacher_s": teacher,
         "student_s": costs.read_s(work.rows, lengths.prompt + work.completion, passes=2 + full)
         + costs.head_s(tokens, passes=3 + full)
-        + 2 * overhead,
+        + 2 * overhead
+        + dora,
     }
 
 
@@ -224,6 +232,8 @@ def _memory_mib(
     rows = min(config.micro_batch_size or work.rows, work.rows)
     row_tokens = lengths.prompt + work.longest_completion
     width = 8 * size.hidden + 2 * (size.attention + size.kv) + 4 * size.mlp
+    # DoRA keeps what the layer gives and what the adapter adds apart.
+    width += 2 * size.output_width // size.layers if config.adapter.dora else 0
     value_bytes = 3 if profile.is_gpu else 4
     kept = rows * row_tokens * (size.layers * width * value_bytes + 4 * row_tokens)
     logits = 3 * _CHUNK_TOKENS * size.vocabulary * 4
@@ -232,7 +242,7 @@ def _memory_mib(
     copies = 5 if config.teacher.weights == "ema" else 4
     return {
         "runtime_mib": _RUNTIME_MIB[kind],
-        "weights_mib": size.parameters * profile.bytes_per_weight / _MIB,
+        "weights_mib": _base_bytes(config, size, profile) / _MIB,
         "adapter_mib": copies * _adapter_bytes(config, size) / _MIB,
         "activations_mib": _FRAGMENTATION[kind] * (kept + logits) / _MIB,
         "cache_mib": cache / _MIB,
@@ -244,7 +254,17 @@ def _adapter_bytes(config: RunConfig, size: Dimensions) -> float:
     if config.adapter.full:
         return size.parameters * 4.0
     share = 1.0 if config.adapter.targets == "all-linear" else len(config.adapter.targets) / 7
-    return config.adapter.rank * size.adapter_width * share * 4.0
+    weights = config.adapter.rank * size.adapter_width
+    weights += size.output_width if config.adapter.dora else 0
+    return weights * share * 4.0
+
+
+def _base_bytes(config: RunConfig, size: Dimensions, profile: HardwareProfile) -> float:
+    """In 4 bits are the layers' weights; experts, which are no linear layers, stay as they are."""
+    if not config.adapter.four_bit:
+        return size.parameters * float(profile.bytes_per_weight)
+    whole = size.parameters - size.active
+    return size.active * BYTES_PER_WEIGHT + whole * profile.bytes_per_weight
 
 
 def _checkpoints_mib(config: RunConfig, size: Dimensions) -> float:

@@ -53,13 +53,21 @@ class LanguageModel:
     """
 
     def __init__(
-        self, name: str, network: Any, tokenizer: TextTokenizer, compute: Compute, digest: str
+        self,
+        name: str,
+        network: Any,
+        tokenizer: TextTokenizer,
+        compute: Compute,
+        digest: str,
+        *,
+        is_four_bit: bool = False,
     ) -> None:
         self.name = name
         self.network = network
         self.tokenizer = tokenizer
         self.compute = compute
         self.digest = digest
+        self._is_four_bit = is_four_bit
         self.head = _find_head(network)
         self._trained: Trained | None = None
 
@@ -81,7 +89,8 @@ class LanguageModel:
     def add_adapter(self, config: AdapterConfig, seed: int) -> None:
         """Makes the model trainable as ``config`` says: a fresh LoRA adapter, or all weights.
 
-        The logits do not change. Raises ModelError where the adapter does not fit.
+        The logits do not change, but for rounding under DoRA. Raises ModelError where the adapter
+        does not fit.
         """
         if config.full:
             self._trained = AllWeights(self.network)
@@ -103,10 +112,10 @@ class LanguageModel:
     def merged(self) -> contextlib.AbstractContextManager[None]:
         """The student as it stands, faster to read with, while the block only reads.
 
-        Nothing changes in half precision: bf16 base weights are too coarse to hold what an adapter
-        adds.
+        Nothing changes in half precision or four bits: such base weights are too coarse to hold
+        what an adapter adds.
         """
-        is_exact = self.compute.dtype == torch.float32
+        is_exact = self.compute.dtype == torch.float32 and not self._is_four_bit
         return self._trained.folded() if self._trained and is_exact else contextlib.nullcontext()
 
     def base_weights(self) -> contextlib.AbstractContextManager[None]:
@@ -114,23 +123,45 @@ class LanguageModel:
         return self._trained.base() if self._trained else contextlib.nullcontext()
 
 
-def load_model(name: str, folder: Path, compute: Compute) -> LanguageModel:
-    """The base model in ``folder`` on the device, in evaluation mode. Raises ModelError."""
+def load_model(
+    name: str, folder: Path, compute: Compute, *, four_bit: bool = False
+) -> LanguageModel:
+    """The base model in ``folder`` on the device, in evaluation mode. Raises ModelError.
+
+    ``four_bit`` holds its linear layers, but not the output layer, in bitsandbytes' NF4.
+    """
     tokenizer = TextTokenizer(folder)
     try:
         network = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=compute.dtype, local_files_only=True
+            folder,
+            dtype=compute.dtype,
+            local_files_only=True,
+            **(_four_bit(compute) if four_bit else {}),
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ModelError(
             f"cannot load {name} from {folder} ({error})",
             where="model",
             remedy="give a causal language model written by save_pretrained",
         ) from error
-    network.to(compute.device).eval().requires_grad_(False)
-    model = LanguageModel(name, network, tokenizer, compute, weights_digest(folder))
+    # What bitsandbytes holds is on its device already, and may not be moved.
+    network = network if four_bit else network.to(compute.device)
+    network.eval().requires_grad_(False)
+    digest = weights_digest(folder) + ("-4bit" if four_bit else "")
+    model = LanguageModel(name, network, tokenizer, compute, digest, is_four_bit=four_bit)
     _check_head(model)
     return model
+
+
+def _four_bit(compute: Compute) -> dict[str, Any]:
+    """As QLoRA has it (arXiv 2305.14314): NF4, with the scales quantized once more."""
+    config = transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute.dtype,
+    )
+    return {"quantization_config": config, "device_map": {"": compute.device}}
 
 
 def weights_digest(folder: Path) -> str:

@@ -25,16 +25,31 @@ from backend.errors import ModelError, UserError
 
 ADAPTER: Final = "adapter_model.safetensors"
 _CONFIG: Final = "adapter_config.json"
+# What PEFT's file says of an adapter's kind, by the settings that choose it.
+_KIND: Final = {
+    "use_dora": "adapter.dora",
+    "use_rslora": "adapter.rslora",
+    "lora_alpha": "adapter.alpha",
+}
 
 
 class LoraAdapter:
-    """Trains a fresh adapter (B zero, so the logits do not change); the base stays as it is."""
+    """Trains a fresh adapter; the base stays as it is.
+
+    B is zero, so that the logits do not change; under DoRA they do by rounding, as a layer's
+    weights are divided by their norms and multiplied by these again.
+    """
 
     def __init__(self, network: Any, config: AdapterConfig, base_name: str, seed: int) -> None:
         head = network.get_output_embeddings()
         targets = config.targets if isinstance(config.targets, str) else list(config.targets)
         lora = LoraConfig(
-            r=config.rank, lora_alpha=config.alpha, target_modules=targets, task_type="CAUSAL_LM"
+            r=config.rank,
+            lora_alpha=config.alpha,
+            target_modules=targets,
+            use_rslora=config.rslora,
+            use_dora=config.dora,
+            task_type="CAUSAL_LM",
         )
         torch.manual_seed(seed)
         try:
@@ -100,13 +115,14 @@ class LoraAdapter:
         config.save_pretrained(str(folder))
 
     def load(self, folder: Path) -> None:
-        """The stored shapes and alpha must be the adapter's own."""
+        """What was stored must be of the adapter's own kind: its shapes, alpha and scaling."""
         if not (folder / ADAPTER).is_file():
             raise UserError(
                 "it holds no adapter, but all weights of a model",
                 where=str(folder),
                 remedy="set adapter.full to true, or start from a run with an adapter",
             )
+        self._check_kind(folder)
         tensors = load_file(folder / ADAPTER)
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         if shapes != {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}:
@@ -115,16 +131,22 @@ class LoraAdapter:
                 where=str(folder),
                 remedy="use the same model, adapter.rank and adapter.targets",
             )
-        stored = json.loads((folder / _CONFIG).read_text("utf-8"))["lora_alpha"]
-        if stored != self._config.lora_alpha:
-            raise UserError(
-                f"its adapter was trained with alpha {stored:g}, and this run has "
-                f"{self._config.lora_alpha:g}",
-                where=str(folder),
-                remedy=f"set adapter.alpha to {stored:g}, or the same weights do something else",
-            )
         with torch.no_grad():
             set_peft_model_state_dict(self.network, tensors)
+
+    def _check_kind(self, folder: Path) -> None:
+        """Raises UserError where the same tensors would do something else here."""
+        stored = json.loads((folder / _CONFIG).read_text("utf-8"))
+        for theirs, ours in _KIND.items():
+            # A file that an older PEFT wrote does not have the newer settings.
+            there, here = stored.get(theirs, False), getattr(self._config, theirs)
+            if there != here:
+                raise UserError(
+                    f"its adapter was trained with {ours} {_word(there)}, and this run has "
+                    f"{_word(here)}",
+                    where=str(folder),
+                    remedy=f"set {ours} to {_word(there)}, or the same weights do something else",
+                )
 
     def _tensors(self) -> dict[str, Tensor]:
         """The adapter under the names that PEFT gives it in a file."""
@@ -133,3 +155,7 @@ class LoraAdapter:
             self.network, save_embedding_layers=False
         )
         return tensors
+
+
+def _word(value: bool | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"

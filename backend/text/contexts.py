@@ -111,6 +111,11 @@ DEMONSTRATION_FORMS: Final = tuple(
 )
 
 
+def shows_a_demonstration(context: str) -> bool:
+    """Whether a form shows what a row holds, and not what a group of rollouts or nothing does."""
+    return SHOWS.get(context, "demonstration") in ("demonstration", "reference")
+
+
 @dataclass(frozen=True)
 class Lesson:
     """What a row's teacher may be shown that the row itself does not hold."""

@@ -7,7 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import torch
+
 from backend.config import RunConfig
+from backend.training.divergence import token_kls
+from backend.training.packing import completion_hidden
 from backend.training.rollouts import Rollouts
 from backend.training.step import StepReport, Trainer
 
@@ -35,6 +39,8 @@ def observe(trainer: Trainer, report: StepReport) -> dict[str, float]:
         "student_share": report.rollouts.sources.count("student") / len(report.rollouts.sources),
     }
     values |= _of_method(trainer.config, report)
+    if trainer.config.evaluate.kl_rows:
+        values["rollout_kl_to_base"] = _kl_to_base(trainer, report)
     written = _written(report.rollouts)
     if written:
         texts = [trainer.model.tokenizer.decode(ids) for ids in written]
@@ -61,6 +67,17 @@ def _of_method(config: RunConfig, report: StepReport) -> dict[str, float]:
         values["lesson_fraction"] = sum(report.lessons.has_lesson) / len(report.rows)
         values["lessons_too_long"] = float(report.lessons.too_long)
     return values
+
+
+@torch.no_grad()
+def _kl_to_base(trainer: Trainer, report: StepReport) -> float:
+    """Mean KL(student || base) on the tokens of the step's first rollouts, before its update."""
+    model = trainer.model
+    batch = report.batch.rows(slice(0, trainer.config.evaluate.kl_rows))
+    with model.base_weights():
+        base_NH = completion_hidden(model, batch)
+    kls_N = token_kls(model.head, report.student_hidden_NH[: len(base_NH)], base_NH)
+    return float(kls_N.mean()) if len(kls_N) else 0.0
 
 
 def distinct_pairs(completions: Sequence[Sequence[int]]) -> float:

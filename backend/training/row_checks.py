@@ -11,6 +11,7 @@ from backend.data.demonstration import Demonstration
 from backend.data.split import prompt_key
 from backend.errors import DataError
 from backend.method_checks import warnings
+from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.training.contexts import fits
 from backend.training.recorder import Recorder
 from backend.training.rollouts import demonstration_ids, longest_completion
@@ -18,6 +19,8 @@ from backend.training.step import Trainer
 
 # Of the median demonstration: a longer skip masks the skill itself.
 LONGEST_SKIP: Final = 0.1
+# Rows whose prompts are looked through: rendering all of a large task would take a while.
+LOOKED_AT: Final = 64
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def tell_of_rows(trainer: Trainer, rows: Rows, usable: Sequence[int], recorder: 
             skipped=skipped,
         )
     _tell_of_skip(trainer, [rows.training[i] for i in usable], recorder)
+    _tell_of_template(trainer, [rows.training[i] for i in usable[:LOOKED_AT]], recorder)
 
 
 def fits_model(trainer: Trainer, row: Demonstration) -> bool:
@@ -84,3 +88,31 @@ def _tell_of_skip(trainer: Trainer, rows: Sequence[Demonstration], recorder: Rec
             f"{median:.0f}: where answers are short this masks the skill itself; set it to 0",
             level="warning",
         )
+
+
+def _tell_of_template(trainer: Trainer, rows: Sequence[Demonstration], recorder: Recorder) -> None:
+    """Says where the model's chat template does not show what stands in a turn.
+
+    Those of thinking models leave out how an earlier answer was thought of, so that a form which
+    shows the demonstration as such an answer shows a part of it.
+    """
+    tokenizer, teacher = trainer.model.tokenizer, trainer.config.teacher
+    for role in ("student", "teacher") if teacher.weights != "none" else ("student",):
+        cut = []
+        for row in rows:
+            turns = student_messages(row)
+            if role == "teacher":
+                turns = teacher_messages(teacher, row, Lesson(trainer.others))
+            text = tokenizer.apply_chat(turns)
+            if any(turn.content.strip() not in text for turn in turns):
+                cut.append(row.row)
+        if cut:
+            recorder.event(
+                "template_cuts",
+                f"the model's chat template leaves out a part of what the {role} is to read in "
+                f"{len(cut)} of {len(rows)} rows looked at (first: row {cut[0]}), such as the "
+                "thinking of an earlier answer; choose a context that shows the demonstration in "
+                "the question, such as paper, or take the thinking out of the rows",
+                level="warning",
+                rows=len(cut),
+            )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from backend.jobs.documents import Document
 from backend.jobs.launch_checks import find_model
+from backend.jobs.premise_gate import checks_of
 from backend.jobs.tasks import find_task, pinned_name
 from backend.models.sources import BUNDLED
 from backend.settings import Settings
@@ -35,7 +36,7 @@ def newest_premise(
     name = find_model(model, settings)
     jobs = [run for run in Runs(database).of_versions([stored.version.id]) if run.model == name]
     findings = [run for run in jobs if (run.result or {}).get("premise")]
-    fitting = [run for run in findings if context in _contexts(run)]
+    fitting = [run for run in findings if context in checks_of(run)]
     pending = [run for run in jobs if run.kind == "premise" and run.state not in FINAL]
     chosen = next(iter(fitting or findings), None)
     return {
@@ -47,14 +48,9 @@ def newest_premise(
     }
 
 
-def _contexts(run: Run) -> dict[str, Any]:
-    contexts: dict[str, Any] = (run.result or {})["premise"]["by_context"]
-    return contexts
-
-
 def _finding(run: Run, context: str) -> Document:
     premise = (run.result or {})["premise"]
-    contexts = _contexts(run)
+    contexts = checks_of(run)
     return {
         "run": run.id,
         "name": run.name,

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.bootstrap import build_lab
+from backend.jobs.launchers import LAUNCHERS
+from backend.settings import Settings
 from tests.cli import contract
 from tests.cli.command import Command, Outcome
 
@@ -207,3 +210,21 @@ def test_a_database_file_that_is_none_is_told_and_left_alone(
     assert not check["ok"]
     assert check["remedy"]
     assert (home / "lab.sqlite").read_bytes() == content
+
+
+def test_a_no_go_premise_is_told_in_the_same_words_by_both_forms_and_overruled(
+    call: Call, with_task: str, home: Path, tiny_folder: Path
+) -> None:
+    with closing(build_lab(Settings(home=home, threads=1), LAUNCHERS["inline"])) as lab:
+        shown = {"task": with_task, "model": str(tiny_folder), "max_new_tokens": 2}
+        lab.wait([lab.premise({**shown, "context": "earlier-turn-twice"})])
+    arguments = ["train", "--task", with_task, "--method", "sdft", "--model", tiny_folder]
+    plain, as_json = call(*arguments), call(*arguments, "--json")
+    assert (plain.code, as_json.code) == (2, 2)
+    error = as_json.document["error"]
+    line = plain.err.splitlines()[-1]
+    assert line == f"sdlab: premise: {error['message']}; {error['remedy']}"
+    assert "the premise is no-go: in form earlier-turn-twice the teacher scores" in line
+    assert line.endswith("or launch anyway with --anyway")
+    run = call(*arguments, "--anyway", "--json").done()
+    assert run["result"]["overruled"] in call("show", run["id"]).out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,8 +25,12 @@ from tests.training.tiny_runs import tiny_trainer as make_trainer
 FULL = {"adapter__full": True, "optimizer__learning_rate": 1e-3}
 
 
-def trained(base: Path, *, full: bool) -> Trainer:
-    trainer = make_trainer(base, tiny_config(model=str(base), **(FULL if full else {})))
+DORA = {"adapter__dora": True, "adapter__rslora": True}
+KINDS: dict[str, dict[str, Any]] = {"adapter": {}, "full": FULL, "dora": DORA}
+
+
+def trained(base: Path, kind: str = "adapter") -> Trainer:
+    trainer = make_trainer(base, tiny_config(model=str(base), **KINDS[kind]))
     for step in range(3):
         training_step(trainer, demonstrations(4), step)
     return trainer
@@ -43,10 +48,10 @@ def plain_logits(folder: Path) -> Tensor:
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
-@pytest.mark.parametrize("full", [False, True], ids=["adapter", "full"])
-def test_it_gives_the_students_logits_without_peft(full: bool, family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_gives_the_students_logits_without_peft(kind: str, family: str, tmp_path: Path) -> None:
     base = build_model(tmp_path / "base", family=family)
-    trainer = trained(base, full=full)
+    trainer = trained(base, kind)
     student, original = logits_of(trainer.model, TEXT), logits_of(load_tiny(base), TEXT)
     written = write_merged(trainer.model, "a card", tmp_path / "out" / "merged")
     torch.testing.assert_close(plain_logits(written.path), student, atol=2e-5, rtol=1e-4)
@@ -56,7 +61,7 @@ def test_it_gives_the_students_logits_without_peft(full: bool, family: str, tmp_
 
 def test_it_is_a_base_model_for_the_lab(tiny_folder: Path, tmp_path: Path) -> None:
     """Chat template, end tokens and context are the base's."""
-    trainer = trained(tiny_folder, full=False)
+    trainer = trained(tiny_folder)
     student = logits_of(trainer.model, TEXT)
     folder = write_merged(trainer.model, "a card", tmp_path / "merged").path
     model = load_tiny(folder)
@@ -68,7 +73,7 @@ def test_it_is_a_base_model_for_the_lab(tiny_folder: Path, tmp_path: Path) -> No
 
 
 def test_no_file_names_a_place_and_the_card_is_there(tiny_folder: Path, tmp_path: Path) -> None:
-    folder = write_merged(trained(tiny_folder, full=False).model, "a card", tmp_path / "m").path
+    folder = write_merged(trained(tiny_folder).model, "a card", tmp_path / "m").path
     assert (folder / "README.md").read_text("utf-8") == "a card"
     for path in folder.iterdir():
         for place in (tiny_folder, tiny_folder.parent, Path.home(), tmp_path):
@@ -79,7 +84,7 @@ def test_no_file_names_a_place_and_the_card_is_there(tiny_folder: Path, tmp_path
 def test_a_later_export_takes_the_place(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "merged").mkdir()
     (tmp_path / "merged" / "old.txt").write_text("old")
-    write_merged(trained(tiny_folder, full=False).model, "a card", tmp_path / "merged")
+    write_merged(trained(tiny_folder).model, "a card", tmp_path / "merged")
     assert not (tmp_path / "merged" / "old.txt").exists()
 
 
@@ -89,7 +94,7 @@ def test_a_run_of_all_weights_is_taken_home_as_a_model_without_torch(
 ) -> None:
     """The folder that others make of an adapter is here a whole model, from the same files."""
     base = build_model(tmp_path / "base", family=family)
-    trainer = trained(base, full=True)
+    trainer = trained(base, "full")
     saved = save_checkpoint(trainer, 3, tmp_path)
     source = AdapterSource(saved.folder, saved.sha256, base, f"tiny-{family}")
     folder = write_adapter(source, "a card", tmp_path / "model").path

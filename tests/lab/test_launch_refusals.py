@@ -89,3 +89,12 @@ def test_a_run_to_start_from_must_have_a_checkpoint(
     manifest.write_text("{}")
     with pytest.raises(StateError, match="has a damaged last checkpoint"):
         lab.configure({**document, "start_from": trained["id"]})
+
+
+def test_a_base_in_four_bits_is_refused_without_a_gpu(
+    lab: Lab, add_task: Callable[..., str], tiny_folder: Path
+) -> None:
+    document = {"task": add_task(), "method": "sdft", "model": str(tiny_folder),
+                "adapter": {"four_bit": True}}  # fmt: skip
+    with pytest.raises(ConfigError, match=r"adapter.four_bit: a base in 4 bits needs a GPU"):
+        lab.configure(document)

@@ -125,6 +125,19 @@ def test_all_weights_need_gradients_moments_and_an_average_of_their_own() -> Non
     assert on_gpu.by_part["adapter_mib"] == pytest.approx(5 * weights)
 
 
+def test_dora_takes_more_of_all_and_four_bits_take_less_memory() -> None:
+    plain, dora = estimated(config(), H100), estimated(config(adapter={"dora": True}), H100)
+    # A magnitude for each of a layer's outputs: 0.3 % of what rank 16 has, five times.
+    outputs = 30 * (3 * 576 + 2 * 192 + 2 * 1536)
+    more = dora.by_part["adapter_mib"] - plain.by_part["adapter_mib"]
+    assert more == pytest.approx(5 * outputs * 4 / 2**20)
+    assert dora.step_s > plain.step_s
+    assert dora.by_part["activations_mib"] > plain.by_part["activations_mib"]
+    small = estimated(config(adapter={"four_bit": True}), H100)
+    assert small.by_part["weights_mib"] < 0.5 * plain.by_part["weights_mib"]
+    assert estimated(config(adapter={"rslora": True}), H100) == plain
+
+
 def test_all_weights_that_do_not_fit_are_refused_with_the_adapter_as_remedy() -> None:
     small = HardwareProfile("2 CPU cores", False, 196.0, 46.0, 3_500, 3_000)
     assert refusal(estimated(config(), small), small) is None

@@ -31,7 +31,7 @@ def test_every_step_logs_what_can_go_wrong(tiny_folder: Path, tmp_path: Path) ->
     train(tiny_trainer(tiny_folder, config), rows, recorder, tmp_path, lambda done: None)
     every_step = {"loss", "grad_norm", "learning_rate", "entropy", "completion_tokens",
                   "counted_fraction", "clipped_fraction", "student_share", "artefact_rate",
-                  "distinct_2", "step_s"}  # fmt: skip
+                  "distinct_2", "rollout_kl_to_base", "step_s"}  # fmt: skip
     for step, values in recorder.values.items():
         assert values.keys() == every_step | ({"kl_to_base"} if step % 2 == 0 else set())
     assert recorder.values[4]["kl_to_base"] > 0
@@ -58,6 +58,35 @@ def test_values_are_those_of_the_batch(tiny_folder: Path) -> None:
     assert values["clipped_fraction"] == sum(c[-1] not in ends for c in completions) / 4
     assert values["student_share"] == 1.0
     assert values["loss"] == report.loss
+
+
+@pytest.mark.parametrize(("rows", "micro"), [(1, 0), (2, 0), (2, 1), (9, 3)])
+def test_the_kl_to_the_base_is_that_of_the_steps_first_rollouts(
+    rows: int, micro: int, tiny_folder: Path
+) -> None:
+    config = tiny_config(evaluate__kl_rows=rows, micro_batch_size=micro)
+    trainer = tiny_trainer(tiny_folder, config)
+    disturb_adapter(trainer.model)
+    report, _ = gradients_of_step(trainer, demonstrations(4))
+    network, kls = trainer.model.network, []
+    shown = zip(report.prompts.student[:rows], report.rollouts.completions[:rows], strict=True)
+    for prompt, completion in shown:
+        ids = torch.tensor([prompt + completion])
+        with torch.no_grad():
+            sides = [network(input_ids=ids).logits[0, len(prompt) - 1 : -1]]
+            with network.disable_adapter():
+                sides.append(network(input_ids=ids).logits[0, len(prompt) - 1 : -1])
+        student, base = (torch.distributions.Categorical(logits=s.double()) for s in sides)
+        kls.append(torch.distributions.kl_divergence(student, base))
+    found = observe(trainer, report)["rollout_kl_to_base"]
+    assert found == pytest.approx(float(torch.cat(kls).mean()), rel=1e-4)
+    assert found > 0.01
+
+
+def test_the_kl_to_the_base_is_left_out_where_it_is_not_wanted(tiny_folder: Path) -> None:
+    trainer = tiny_trainer(tiny_folder, tiny_config(evaluate__kl_rows=0))
+    report, _ = gradients_of_step(trainer, demonstrations(4))
+    assert "rollout_kl_to_base" not in observe(trainer, report)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from backend.config import OptimizerConfig
+from backend.errors import ConfigError
 from backend.training.step import training_step
 from tests.training.tiny_runs import demonstrations, tiny_config, tiny_trainer
 
@@ -24,11 +27,14 @@ def expected_rate(schedule: str, step: int) -> float:
             "constant": 1.0,
             "linear": 1.0 - done,
             "cosine": 0.5 * (1 + math.cos(math.pi * done)),
+            "cosine_with_restarts": 0.5 * (1 + math.cos(math.pi * done)),
+            "inverse_sqrt": math.sqrt(WARMUP / max(step, WARMUP)),
+            "polynomial": 1e-7 / RATE + (1 - 1e-7 / RATE) * (1 - done),
         }[schedule]
     )
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("schedule", get_args(OptimizerConfig.model_fields["schedule"].annotation))
 def test_rates_warm_up_and_follow_the_schedule(schedule: str, tiny_folder: Path) -> None:
     config = tiny_config(
         "sft",
@@ -45,3 +51,8 @@ def test_rates_warm_up_and_follow_the_schedule(schedule: str, tiny_folder: Path)
 def test_weight_decay_reaches_the_adapter(tiny_folder: Path) -> None:
     trainer = tiny_trainer(tiny_folder, tiny_config("sft", optimizer__weight_decay=0.3))
     assert [group["weight_decay"] for group in trainer.optimizer.param_groups] == [0.3]
+
+
+def test_a_rate_below_the_end_of_its_schedule_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"polynomial ends at 1e-07, but optimizer.learning_rate"):
+        tiny_config("sft", optimizer__schedule="polynomial", optimizer__learning_rate=1e-8)

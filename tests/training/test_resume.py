@@ -60,6 +60,7 @@ FULL = SAMPLED_SDFT.model_copy(
         "optimizer": SAMPLED_SDFT.optimizer.model_copy(update={"learning_rate": 1e-3}),
     }
 )
+DORA = SAMPLED_SDFT.model_copy(update={"adapter": AdapterConfig(rank=4, rslora=True, dora=True)})
 
 
 class Crash(Exception):
@@ -144,13 +145,14 @@ def whole(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(folder, recorder)
 
 
-@pytest.mark.parametrize("method", ["sdft", "sft", "full", "ssd", "sdpo", "opsd", "dft"])
+@pytest.mark.parametrize("method", ["sdft", "sft", "full", "ssd", "sdpo", "opsd", "dft", "dora"])
 def test_six_steps_equal_three_a_stop_and_three(
     method: str, whole: Whole, tiny_folder: Path, tmp_path: Path
 ) -> None:
     config, parted = SAMPLED_SDFT, ListRecorder(stop_after=3)
     if method != "sdft":
-        others = {"sft": SFT, "full": FULL, "ssd": SSD, "sdpo": SDPO, "opsd": OPSD, "dft": DFT}
+        others = {"sft": SFT, "full": FULL, "ssd": SSD, "sdpo": SDPO, "opsd": OPSD, "dft": DFT,
+                  "dora": DORA}  # fmt: skip
         config = others[method]
         whole = Whole(tmp_path / "whole", ListRecorder())
         run(tiny_folder, whole.folder, config, whole.recorder)

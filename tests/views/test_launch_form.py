@@ -193,6 +193,25 @@ def test_what_cannot_work_here_is_told_at_the_field_that_helps(lab: Lab, config:
     assert list(estimates(lab, [large], forced=True)[1]) == ["launch-model"]
 
 
+@pytest.mark.parametrize("method", PRESETS)
+def test_all_that_a_preset_chooses_is_listed_with_its_source(method: str) -> None:
+    config = resolve({"task": "lights", "method": method})
+    listed = plan_document(config, "lights", baseline=False, found=[])["choices"]
+    choices = PRESETS[method].choices
+    assert [each["key"] for each in listed] == list(choices)
+    assert [each["source"] for each in listed] == [choice.source for choice in choices.values()]
+    assert not any(each["changed"] for each in listed)
+
+
+def test_a_choice_that_the_run_makes_anew_is_marked(config: RunConfig) -> None:
+    changed = config.teacher.model_copy(update={"rate": 0.5})
+    document = plan_document(
+        config.model_copy(update={"teacher": changed}), "lights", baseline=False, found=[]
+    )
+    marked = [(each["key"], each["preset"]) for each in document["choices"] if each["changed"]]
+    assert marked == [("teacher.rate", "0.02")]
+
+
 def test_only_differences_from_the_preset_are_listed(config: RunConfig) -> None:
     assert plan_document(config, "lights", baseline=False, found=[])["differences"] == []
     other = resolve({**config.as_document(), "steps": 9, "adapter": {"rank": 4}})

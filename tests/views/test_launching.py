@@ -9,6 +9,8 @@ import pytest
 
 from app.components.problems import no_problems
 from app.pages.launch_form import Form, field_values
+from app.pages.launch_plan import command, configure
+from app.pages.launch_start import settings_query, start
 from app.pages.launching import check_premise, end_premise, launch, premise_of
 from app.pages.once import WINDOW_S, Once
 from backend.config import RunConfig
@@ -114,8 +116,27 @@ def test_a_premise_that_is_no_go_asks_for_a_word_first(lab: Lab, config: RunConf
     assert list(told["problems"]) == ["launch-anyway"]
     for advice in ("another context", "a larger model", "shorter prompts"):
         assert advice in told["problems"]["launch-anyway"]
+    assert "try teacher.context paper, which is go (50%)" in told["problems"]["launch-anyway"]
     assert [run["kind"] for run in lab.runs()] == ["premise"]
     assert "go" in launch(lab, Once(), form(config, anyway=True), "me")
+    assert lab.runs()[0]["config"]["anyway"] is True
+    assert lab.runs()[0]["result"]["overruled"].startswith("launched anyway, although the premise")
+
+
+def test_a_run_that_is_done_again_asks_for_the_word_again(lab: Lab, config: RunConfig) -> None:
+    told_premise(lab, config, earlier_turn_twice="no-go")
+    (run,) = lab.train([config.model_copy(update={"anyway": True})])
+    again, problem = start(lab, {"from": run})
+    assert problem == ""
+    assert list(launch(lab, Once(), form(again), "me")["problems"]) == ["launch-anyway"]
+    assert "anyway" not in settings_query(again)
+
+
+def test_the_command_says_what_the_box_says(lab: Lab, config: RunConfig) -> None:
+    told_premise(lab, config, earlier_turn_twice="no-go")
+    (ticked,), _ = configure(lab, form(config, anyway=True))
+    assert command(ticked, baseline=False).endswith(" --anyway --wait")
+    assert "--anyway" not in command(config, baseline=False)
 
 
 def test_a_method_without_a_teacher_does_not_rest_on_the_premise(

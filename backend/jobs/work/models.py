@@ -8,6 +8,8 @@ from backend.errors import NotFound
 from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.models.compute import Compute, choose_compute
+from backend.models.four_bit import check_four_bit
+from backend.models.hardware import hardware_profile
 from backend.models.language_model import LanguageModel, load_model
 from backend.models.materialise import local_folder
 from backend.training.checkpoints import load_adapter, verify_checkpoint
@@ -16,14 +18,30 @@ from storage.runs import Runs
 
 
 def prepare_model(
-    job: JobContext, name: str, steps: int, compute: Compute | None = None
+    job: JobContext,
+    name: str,
+    steps: int,
+    compute: Compute | None = None,
+    *,
+    four_bit: bool = False,
 ) -> LanguageModel:
-    """The model, on this machine's device without ``compute``; the run's progress says so."""
+    """The model, on this machine's device without ``compute``; the run's progress says so.
+
+    Raises ConfigError where it cannot be held in 4 bits.
+    """
+    if four_bit:
+        check_four_bit(hardware_profile(job.settings))
     job.recorder.progress(0, steps, None, "loading the model")
     job.recorder.flush()
     folder = local_folder(name, job.settings.home)
     chosen = choose_compute(job.settings.threads)
-    return load_model(name, folder, compute or chosen)
+    return load_model(name, folder, compute or chosen, four_bit=four_bit)
+
+
+def has_four_bit_base(job: JobContext, run_id: str | None) -> bool:
+    """Whether the base that a run's student stands on is held in 4 bits."""
+    run = Runs(job.database).get(run_id) if run_id else None
+    return bool(run and run.config.get("adapter", {}).get("four_bit"))
 
 
 def take_checkpoint(

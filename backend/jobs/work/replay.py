@@ -39,7 +39,8 @@ def replay(job: JobContext) -> None:
     scorer = find_task(job.database, settings.task).version.scorer
     scratch = job.folder / "checkpoints"
     listener = _Listener(job.recorder, config.step)
-    model = prepare_model(job, settings.model, steps=config.step)
+    four_bit = settings.adapter.four_bit
+    model = prepare_model(job, settings.model, steps=config.step, four_bit=four_bit)
     try:
         _take_checkpoint(job, run, config.step, scratch)
         trainer = trainer_of(job, settings, model, scorer)

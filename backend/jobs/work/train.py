@@ -14,6 +14,7 @@ from backend.evaluation.suite import Suite
 from backend.jobs.closing import EVALUATING
 from backend.jobs.exports import finished_adapter
 from backend.jobs.general import general_prompts
+from backend.jobs.premise_gate import rests_on_premise
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.jobs.work.models import prepare_model
@@ -34,7 +35,8 @@ def train(job: JobContext) -> None:
     """Trains as the run's configuration says. Raises StopRequested if the user ends it."""
     config = validate(RunConfig, job.config, f"run {job.run_id}")
     stored = find_task(job.database, config.task)
-    model = prepare_model(job, config.model, steps=config.steps)
+    four_bit = config.adapter.four_bit
+    model = prepare_model(job, config.model, steps=config.steps, four_bit=four_bit)
     rows = rows_of(job, config, stored.version.id)
     trainer = trainer_of(job, config, model, stored.version.scorer)
     measure = _Measure(job, config, model, stored, rows)
@@ -84,7 +86,7 @@ class _Measure:
         """
         ends = done in (0, self._config.steps) or self._has_stopped
         self._progress(done, EVALUATING)
-        if done == 0 and self._config.evaluate.premise and self._config.teacher.weights != "none":
+        if done == 0 and self._config.evaluate.premise and rests_on_premise(self._config):
             self._premise()
         if ends:
             is_base = done == 0 and self._config.start_from is None
