@@ -12,10 +12,12 @@ from backend.evaluation.premise import check_premise
 from backend.evaluation.scorers import score
 from backend.evaluation.suite import Suite
 from backend.jobs.closing import EVALUATING
+from backend.jobs.estimates import lengths_of
 from backend.jobs.exports import finished_adapter
 from backend.jobs.general import general_prompts
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
+from backend.jobs.work.memory import wait_for_memory
 from backend.jobs.work.models import prepare_model
 from backend.jobs.work.probes import probe_finder, task_probe
 from backend.jobs.work.stop_rules import reason_to_stop
@@ -34,6 +36,7 @@ def train(job: JobContext) -> None:
     """Trains as the run's configuration says. Raises StopRequested if the user ends it."""
     config = validate(RunConfig, job.config, f"run {job.run_id}")
     stored = find_task(job.database, config.task)
+    wait_for_memory(job, config, lengths_of(job.database, job.settings, config, stored))
     model = prepare_model(job, config.model, steps=config.steps)
     rows = rows_of(job, config, stored.version.id)
     trainer = trainer_of(job, config, model, stored.version.scorer)
