@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from storage.chains import cancel_followers, is_ready
 from storage.database import Database
 from storage.history import add_event
+from storage.metrics import put_metrics
 from storage.models import ACTIVE, Run, Slot, now
 from storage.runs import lock_run
 
@@ -107,10 +108,19 @@ class Claims:
             add_event(session, run, "started", f"worker {process.pid} on {process.host}")
             return run
 
-    def beat(self, claim: Claim) -> bool:
-        """A sign of life."""
+    def beat(self, claim: Claim, use: Mapping[str, float] | None = None) -> bool:
+        """A sign of life, and what the worker takes of its machine, as curves of the run.
+
+        What is sampled at one step is one point, the highest for what is called ``_mib``.
+        """
         with self._database.write() as session:
-            return hold(session, claim)
+            if not hold(session, claim):
+                return False
+            step = session.scalar(select(Run.step).where(Run.id == claim.run_id)) or 0
+            put_metrics(
+                session, claim.run_id, [(key, step, value) for key, value in (use or {}).items()]
+            )
+            return True
 
     def finish(
         self,

@@ -58,6 +58,15 @@ class Metrics:
                 latest[run_id][key] = _number(value)
         return latest
 
+    def most(self, run_id: str, keys: Sequence[str]) -> dict[str, float | None]:
+        """The highest value of each of these curves; None of one without values."""
+        statement = select(Metric.key, func.max(Metric.value)).where(
+            Metric.run_id == run_id, Metric.key.in_(keys)
+        )
+        with self._database.read() as session:
+            found = {key: value for key, value in session.execute(statement.group_by(Metric.key))}
+        return {key: found.get(key) for key in keys}
+
 
 def put_metrics(session: Session, run_id: str, points: Sequence[Point]) -> None:
     """Stores (key, step, value) points; a point of the same key and step is overwritten."""
