@@ -109,10 +109,7 @@ class Claims:
             return run
 
     def beat(self, claim: Claim, use: Mapping[str, float] | None = None) -> bool:
-        """A sign of life, and what the worker takes of its machine, as curves of the run.
-
-        What is sampled at one step is one point, the highest for what is called ``_mib``.
-        """
+        """A sign of life, and what the worker takes of its machine, as curves of the run."""
         with self._database.write() as session:
             if not hold(session, claim):
                 return False

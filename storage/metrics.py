@@ -58,14 +58,14 @@ class Metrics:
                 latest[run_id][key] = _number(value)
         return latest
 
-    def most(self, run_id: str, keys: Sequence[str]) -> dict[str, float | None]:
+    def highest(self, run_id: str, keys: Sequence[str]) -> dict[str, float | None]:
         """The highest value of each of these curves; None of one without values."""
         statement = select(Metric.key, func.max(Metric.value)).where(
             Metric.run_id == run_id, Metric.key.in_(keys)
         )
         with self._database.read() as session:
-            found = {key: value for key, value in session.execute(statement.group_by(Metric.key))}
-        return {key: found.get(key) for key in keys}
+            rows = session.execute(statement.group_by(Metric.key)).all()
+        return dict.fromkeys(keys) | {key: value for key, value in rows}
 
 
 def put_metrics(session: Session, run_id: str, points: Sequence[Point]) -> None:

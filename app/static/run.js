@@ -18,10 +18,14 @@
   function uses(use) {
     const gib = (mib) => (mib / 1024).toFixed(1) + " GiB";
     const parts = [];
-    if (use.memory_mib !== null) parts.push("memory " + gib(use.memory_mib) + " (most " + gib(use.memory_mib_most) + ")");
+    const memory = function (name, now, most) {
+      if (now !== null) parts.push(name + " " + gib(now) + " (most " + gib(most) + ")");
+      else if (most !== null) parts.push("at most " + gib(most) + " of " + name);
+    };
+    memory("memory", use.memory_mib, use.memory_most_mib);
     if (use.cpu_percent !== null) parts.push("CPU " + Math.round(use.cpu_percent) + " %");
+    memory("GPU memory", use.gpu_memory_mib, use.gpu_memory_most_mib);
     if (use.gpu_percent !== null) parts.push("GPU " + Math.round(use.gpu_percent) + " %");
-    if (use.gpu_memory_mib !== null) parts.push("GPU memory " + gib(use.gpu_memory_mib) + " (most " + gib(use.gpu_memory_mib_most) + ")");
     if (use.gpu_celsius !== null) parts.push(Math.round(use.gpu_celsius) + " °C");
     return parts;
   }

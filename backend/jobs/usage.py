@@ -15,8 +15,9 @@ import psutil
 log = logging.getLogger(__name__)
 
 MIB: Final = 2**20
-# The curves that a worker's samples are stored as.
+# The curves that a worker's samples are stored as; of memory also the most so far.
 KEYS: Final = ("memory_mib", "cpu_percent", "gpu_memory_mib", "gpu_percent", "gpu_celsius")
+MOST: Final = {"memory_mib": "memory_most_mib", "gpu_memory_mib": "gpu_memory_most_mib"}
 
 
 class Usage:
@@ -27,11 +28,12 @@ class Usage:
 
     def __init__(self) -> None:
         self._processes: dict[int, psutil.Process] = {}
+        self._most: dict[str, float] = {}
         self._nvml, self._gpus = _gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
         self._sample_processes()
 
     def sample(self) -> Mapping[str, float]:
-        """Values by the names of KEYS; the processor's are since the sample before."""
+        """Values by the names of KEYS and MOST; the processor's are since the sample before."""
         values = self._sample_processes()
         if self._gpus:
             # A card that fell off its bus must not end the beat that tells of it.
@@ -40,7 +42,10 @@ class Usage:
             except self._nvml.NVMLError as error:
                 log.warning("the GPU cannot be watched any more: %s", error)
                 self._gpus = []
-        return values
+        for key, most in MOST.items():
+            if key in values:
+                self._most[most] = max(values[key], self._most.get(most, 0.0))
+        return values | self._most
 
     def _sample_processes(self) -> dict[str, float]:
         own = psutil.Process()

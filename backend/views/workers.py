@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.jobs.documents import Document
-from backend.jobs.usage import KEYS
+from backend.jobs.usage import KEYS, MOST
 from storage.database import Database
 from storage.metrics import Metrics
 from storage.models import ACTIVE, now
@@ -25,12 +25,12 @@ def worker_document(database: Database, run_id: str) -> Document:
     beat = run.beat_at if run is not None and is_active else None
     metrics = Metrics(database)
     latest = metrics.latest(run_id)
-    most = metrics.most(run_id, ("memory_mib", "gpu_memory_mib"))
+    # The highest, as each attempt begins anew.
+    most = metrics.highest(run_id, list(MOST.values()))
     return {
         "beat_age_s": None if beat is None else max(0.0, (now() - beat).total_seconds()),
         "step_s": _pace(database, run_id),
-        "use": {key: latest.get(key) if is_active else None for key in KEYS}
-        | {f"{key}_most": value for key, value in most.items()},
+        "use": {key: latest.get(key) if is_active else None for key in KEYS} | most,
     }
 
 
