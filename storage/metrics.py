@@ -64,8 +64,10 @@ class Metrics:
             Metric.run_id == run_id, Metric.key.in_(keys)
         )
         with self._database.read() as session:
-            rows = session.execute(statement.group_by(Metric.key)).all()
-        return dict.fromkeys(keys) | {key: value for key, value in rows}
+            highest: dict[str, float | None] = dict.fromkeys(keys)
+            for key, value in session.execute(statement.group_by(Metric.key)):
+                highest[key] = value
+        return highest
 
 
 def put_metrics(session: Session, run_id: str, points: Sequence[Point]) -> None:
