@@ -145,6 +145,9 @@ class Mirrors:
                 log.warning("%s did not end within %g s and is left behind", thread.name, CLOSE_S)
 
 
+NOWHERE: Final = Mirrors((), Mirrored("", "", Path(), {}), log.warning)
+
+
 class _Thread(threading.Thread):
     """One mirror, fed through a queue until it fails or the run ends."""
 

@@ -28,6 +28,7 @@ from backend.errors import (
     is_out_of_memory,
 )
 from backend.jobs.identity import this_process
+from backend.jobs.mirrors import Mirrored, Mirrors
 from backend.jobs.patience import patiently
 from backend.jobs.recorder import StoredRecorder
 from backend.jobs.usage import Usage
@@ -84,9 +85,15 @@ def _attempt(database: Database, settings: Settings, claim: Claim, work: str, in
         return EXIT_REPLACED
     log.info("run %s, attempt %d, kind %s", run.id, run.attempt, run.kind)
     beat = _Beat(database, claim, settings.beat_s, is_alone=not inline)
-    recorder = StoredRecorder(
-        database, run.id, claim.owner, claim.attempt, settings, run.config, stop=stop
+    mirrors = Mirrors(
+        settings.mirror_names,
+        Mirrored(run.id, run.name, run_folder(settings, run.id) / "mirrors", run.config),
+        lambda message: claims.tell(claim, "mirror", message),
     )
+    recorder = StoredRecorder(
+        database, run.id, claim.owner, claim.attempt, settings, run.config, mirrors=mirrors,
+        stop=stop,
+    )  # fmt: skip
     beat.start()
     try:
         state, error = _work(run, work, database, settings, recorder)
@@ -94,6 +101,8 @@ def _attempt(database: Database, settings: Settings, claim: Claim, work: str, in
         log.warning("%s", replaced)
         return EXIT_REPLACED
     finally:
+        # Before the beat, which says meanwhile that this worker lives.
+        mirrors.close()
         beat.end()
     if not patiently(lambda: claims.finish(claim, state, error)):
         log.warning("run %s went to another attempt; this one's end is not stored", run.id)
