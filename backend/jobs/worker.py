@@ -101,13 +101,13 @@ def _attempt(database: Database, settings: Settings, claim: Claim, work: str, in
         log.warning("%s", replaced)
         return EXIT_REPLACED
     finally:
-        # Before the beat, which says meanwhile that this worker lives.
-        mirrors.close()
         beat.end()
     if not patiently(lambda: claims.finish(claim, state, error)):
         log.warning("run %s went to another attempt; this one's end is not stored", run.id)
         return EXIT_REPLACED
     log.info("run %s is %s", run.id, state)
+    # Once the run has ended, so that a slow one keeps nobody waiting.
+    mirrors.close()
     return EXIT_DONE
 
 
