@@ -43,5 +43,5 @@ def test_a_mirror_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SDLAB_MIRRORS", "tensorboard, wandb")
     assert validate_settings().mirror_names == ("tensorboard", "wandb")
     monkeypatch.setenv("SDLAB_MIRRORS", "visdom")
-    with pytest.raises(ConfigError, match="SDLAB_MIRRORS is 'visdom': .*trackio"):
+    with pytest.raises(ConfigError, match=r"SDLAB_MIRRORS is 'visdom': .*trackio"):
         validate_settings()
