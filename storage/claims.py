@@ -52,7 +52,7 @@ class Claims:
 
     def slots(self) -> list[Slot]:
         with self._database.read() as session:
-            return list(session.scalars(select(Slot).order_by(Slot.id)))
+            return list(session.scalars(_slots(None)))
 
     def claim(
         self,

@@ -62,7 +62,8 @@ class _TensorBoard:
             # An attempt before may have told of later steps: they are to be forgotten.
             self._writer = self._make(logdir=self._folder, purge_step=step)
         for key, value in values.items():
-            self._writer.add_scalar(key, value, step)
+            # Its names have no colons.
+            self._writer.add_scalar(key.replace(":", "/"), value, step)
 
     def close(self) -> None:
         if self._writer is not None:

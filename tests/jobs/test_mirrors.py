@@ -78,7 +78,7 @@ def test_tensorboard_gets_a_file_that_it_can_read(tmp_path):
     assert told == []
     (file,) = (tmp_path / "tensorboard").glob("events.out.tfevents.*")
     assert scalars(file.read_bytes()) == [
-        ("loss", 1, 2.0), ("loss", 2, 1.5), ("entropy", 2, 0.25), ("task:lights/exact", 2, 0.5)
+        ("loss", 1, 2.0), ("loss", 2, 1.5), ("entropy", 2, 0.25), ("task/lights/exact", 2, 0.5)
     ]  # fmt: skip
 
 
