@@ -56,8 +56,8 @@ def main(
     options = _parse(argv)
     settings = settings or Settings(home=options.home)
     if not inline:
-        _log_to_stderr()
-        _tell_stacks()
+        log_to_stderr()
+        tell_stacks()
     database = open_database(settings.database)
     try:
         if (state := patiently(lambda: schema_state(database))) != "current":
@@ -230,14 +230,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """What is logged goes into the run's log."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.captureWarnings(True)
 
 
-def _tell_stacks() -> None:
+def tell_stacks() -> None:
     """A crash within native code, or a SIGUSR1, writes all threads' stacks into the log."""
     faulthandler.enable()
     if hasattr(signal, "SIGUSR1"):
