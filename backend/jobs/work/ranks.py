@@ -49,7 +49,7 @@ def several(job: JobContext, devices: int) -> Iterator[tuple[JobContext, Ranks]]
     if device == "cpu":
         threads = max(1, usable_cores(settings.threads) // devices)
         settings = settings.model_copy(update={"threads": threads})
-    meeting = job.folder / f"meeting-{secrets.token_hex(4)}"
+    meeting = job.folder / f".meeting.{secrets.token_hex(4)}.partial"
     others = [
         _start(job, number, devices, meeting, settings.threads) for number in range(1, devices)
     ]
