@@ -59,6 +59,8 @@ for command in (
     export.export,
     keeping.storage,
     keeping.delete,
+    keeping.archive,
+    keeping.unarchive,
     keeping.clean,
     keeping.backup,
     keeping.restore,
