@@ -23,7 +23,7 @@ from backend.views.forgetting import (
 )
 from backend.views.forgetting_words import cautions, other_changes, other_differences
 from backend.views.launching import known_models, newest_premise
-from backend.views.logs import log_tail
+from backend.views.logs import read_log
 from backend.views.prompts import Request, prompt_document
 from backend.views.sequence_words import sequence_words
 from backend.views.sequences import sequence_list, sequence_view
@@ -78,12 +78,12 @@ class Views:
         return loss_lines(self._database, runs)
 
     def worker(self, run: str) -> Document:
-        """How a run's worker is doing: ``beat_age_s``, ``memory_bytes``, ``step_s``."""
+        """How a run's worker is doing: its last beat, its pace, and what it takes."""
         return worker_document(self._database, run)
 
-    def log(self, run: str, lines: int = 200) -> str:
-        """The end of a run's log; empty where there is none."""
-        return log_tail(self._database, self._settings, run, lines)
+    def log(self, run: str, lines: int = 200, find: str = "", level: str = "") -> str:
+        """The end of a run's log, or its entries with ``find`` of ``level`` and above."""
+        return read_log(self._database, self._settings, run, lines, find, level)
 
     def file(self, artifact: str) -> StoredFile:
         """The stored file behind an artifact's id, for a download. Raises NotFound."""
