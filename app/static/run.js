@@ -68,7 +68,7 @@
     if (found) return found;
     const ask = function (changes) { sdlab.setQuery(changes); trigger("select"); };
     return el("p", { class: "sd-log-search" },
-      el("label", {}, "Find in the log ", el("input", { type: "search", id: "log-find", "data-key": "log-find", value: value.find, onchange: (event) => ask({ log_find: event.target.value }) })), " ",
+      sdlab.labelled("Find in the log", el("input", { type: "search", id: "log-find", "data-key": "log-find", value: value.find, onchange: (event) => ask({ log_find: event.target.value }) })), " ",
       sdlab.pick("log-level", "Level", [["", "all"], ["warning", "warnings and errors"], ["error", "errors"]], value.level, (level) => ask({ log_level: level })));
   }
 
