@@ -46,7 +46,7 @@
       error || "",
       value.premise ? el("p", {}, "Premise ", value.premise + ".") : "",
       value.overruled ? el("p", { id: "run-overruled" }, value.overruled + ".") : "",
-      value.alarms.length ? el("p", { class: "sd-alarm" }, "Alarms: ", value.alarms.join(" ")) : el("p", {}, "Alarms: none."),
+      value.alarms.length ? el("ul", { class: "sd-alarm" }, value.alarms.map((sentence) => el("li", {}, sentence))) : el("p", {}, "Alarms: none."),
       el("p", { class: "sd-links" },
         value.adapter ? el("a", { class: "sd-button", id: "download-adapter", href: "lab/download/" + value.adapter.id, download: true }, "Download adapter (" + sdlab.size(value.adapter.bytes) + ")") : "",
         run.kind === "train" ? [el("a", { href: sdlab.link("traces", { run: run.id }) }, "Traces"), el("a", { href: sdlab.link("forgetting", { runs: (value.group || [run.id]).join(",") }) }, "Forgetting")] : ""));
@@ -69,7 +69,7 @@
     if (found) return found;
     const ask = function (changes) { sdlab.setQuery(changes); trigger("select"); };
     return el("p", { class: "sd-log-search" },
-      el("label", {}, "Find in the log ", el("input", { type: "search", id: "log-find", "data-key": "log-find", value: value.find, onchange: (event) => ask({ log_find: event.target.value }) })), " ",
+      sdlab.labelled("Find in the log", el("input", { type: "search", id: "log-find", "data-key": "log-find", value: value.find, onchange: (event) => ask({ log_find: event.target.value }) })), " ",
       sdlab.pick("log-level", "Level", [["", "all"], ["warning", "warnings and errors"], ["error", "errors"]], value.level, (level) => ask({ log_level: level })));
   }
 

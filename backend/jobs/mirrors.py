@@ -103,6 +103,7 @@ class _Trackio:
             name=f"{run.name} {run.run_id}".strip(),
             config=dict(run.config),
             space_id=os.environ.get("TRACKIO_SPACE_ID"),
+            resume="allow",
             embed=False,
         )
 

@@ -27,6 +27,7 @@ class Watch:
     process: Process | None = None
     child: subprocess.Popen[bytes] | None = None
     told_s: float | None = None
+    grace_s: float = 0.0
     killed_because: str = ""
     place: tuple[int, str] = (-1, "")
     moved_s: float = 0.0

@@ -68,7 +68,9 @@ def estimate(
     if size is None:
         return None
     work, costs = step_work(config, lengths), _Costs(size, profile)
-    step = _step_s(config, lengths, work, costs)
+    # At best: what devices tell each other takes some time, too. A CPU's cores are only shared out.
+    shared = config.devices if profile.is_gpu else 1
+    step = {name: s / shared for name, s in _step_s(config, lengths, work, costs).items()}
     is_bundled = find_source(config.model, home).kind == "bundled"
     fetched = 0.0 if folder_on_disk(config.model, home) else _weights_mib(size, is_bundled)
     memory = memory_parts(config, lengths, size, is_gpu=profile.is_gpu)

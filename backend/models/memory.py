@@ -24,7 +24,10 @@ _SMALLER: Final = "choose a smaller model"
 def memory_parts(
     config: RunConfig, lengths: Lengths, size: Dimensions, *, is_gpu: bool
 ) -> dict[str, float]:
-    """Peak MiB by part. Activations: what a layer keeps of each token for its backward pass."""
+    """Peak MiB by part: of each GPU, or of the machine that all processes on its CPU share.
+
+    Activations: what a layer keeps of each token for its backward pass.
+    """
     kind, weight_bytes = ("gpu", 2) if is_gpu else ("cpu", 4)
     work = step_work(config, lengths)
     row_tokens = lengths.prompt + work.longest_completion
@@ -38,13 +41,15 @@ def memory_parts(
     cache = work.rows * (max(lengths.prompt, lengths.teacher_prompt) + work.longest_completion)
     cache *= 2 * size.layers * size.kv * weight_bytes
     copies = 5 if config.teacher.weights == "ema" else 4
-    return {
+    parts = {
         "runtime_mib": _RUNTIME_MIB[kind],
         "weights_mib": _base_bytes(config, size, weight_bytes) / MIB,
         "adapter_mib": copies * adapter_bytes(config, size) / MIB,
         "activations_mib": _FRAGMENTATION[kind] * (kept + logits) / MIB,
-        "cache_mib": cache / MIB,
+        "cache_mib": cache / config.devices / MIB,
     }
+    processes = 1 if is_gpu else config.devices
+    return {name: processes * part for name, part in parts.items()}
 
 
 def adapter_bytes(config: RunConfig, size: Dimensions) -> float:
@@ -99,7 +104,8 @@ def _fewer_rows(rows: int, fitting: float) -> str:
 
 
 def _rows_at_once(config: RunConfig, work: StepWork) -> int:
-    return min(config.micro_batch_size or work.rows, work.rows)
+    rows = math.ceil(work.rows / config.devices)
+    return min(config.micro_batch_size or rows, rows)
 
 
 def gib(mib: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def joined(number: int, size: int, meeting: Path, device: str) -> Iterator[Ranks
     They talk on this machine's loopback only.
     """
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
-        os.environ.setdefault(name, "lo")
+        os.environ.setdefault(name, "lo0" if sys.platform == "darwin" else "lo")
     dist.init_process_group(
         "nccl" if device == "cuda" else "gloo",
         init_method=meeting.absolute().as_uri(),
