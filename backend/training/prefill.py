@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def prefill(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Prefilled
     if shared < _WORTH_SHARING:
         ids_BP, mask_BP, positions_BP = left_pad(prompts, pad_id, device)
     else:
-        _read(model, torch.tensor([[*prompts[0][:shared]]], device=device), None, None, cache)
+        _read(model, *left_pad([prompts[0][:shared]], pad_id, device), cache)
         cache.batch_select_indices(torch.zeros(len(prompts), dtype=torch.long, device=device))
         ids_BP, mask_BP, _ = left_pad([prompt[shared:] for prompt in prompts], pad_id, device)
         mask_BP = torch.cat([mask_BP.new_ones(len(prompts), shared), mask_BP], 1)
@@ -66,7 +66,9 @@ def _can_share(cache: DynamicCache) -> bool:
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-def _read(model: LanguageModel, ids: Tensor, mask: Any, places: Any, cache: DynamicCache) -> Tensor:
+def _read(
+    model: LanguageModel, ids: Tensor, mask: Tensor, places: Tensor, cache: DynamicCache
+) -> Tensor:
     found: Tensor = model.backbone(
         input_ids=ids,
         attention_mask=mask,
