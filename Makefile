@@ -13,7 +13,7 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test bench bench-pages soak auto-context check clean
+.PHONY: help setup setup-dev demo serve test bench bench-pages soak auto-context test-long check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 
 
 auto-context: setup-dev ## which form auto picks with the bundled model: ARGS="--rows 12"
 	PYTHONPATH=. $(PY) tests/integration/auto_context.py $(ARGS)
+
+test-long: setup-dev ## what takes too long for `make test`: training in several processes
+	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips tests/long
 
 check: ## known vulnerabilities of what is pinned, and all licences
 	@sh scripts/setup.sh check

@@ -184,6 +184,8 @@ need_programs() {
     # Debian's nginx and PostgreSQL lie beside the PATH of most users.
     PATH="$PATH:/usr/sbin" need_program nginx "the tests of a lab behind a proxy need nginx" \
         "about 3 MB of disk" "Install it, and put it on the PATH." nginx-light
+    need_program openssl "the test of a lab behind https makes a certificate" "about 2 MB of disk" \
+        "Install it, and put it on the PATH."
     PATH="$PATH:${SDLAB_POSTGRES:-$(echo /usr/lib/postgresql/*/bin | awk '{print $NF}')}" \
         need_program initdb "the tests of the database need PostgreSQL" "about 0.1 GB of disk" \
         "Install it, and name its programs' folder: make SDLAB_POSTGRES=/path/to/bin test" postgresql
