@@ -34,7 +34,7 @@ def change_tokenizer(folder: Path, **values: Any) -> None:
 
 
 def student(folder: Path, *, full: bool = False) -> LanguageModel:
-    return trained(folder, full=full).model
+    return trained(folder, "full" if full else "adapter").model
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["adapter", "full"])
