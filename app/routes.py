@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import BaseRoute, Route
 
+from app.faulty_rows import find
 from app.glossary import plain_sentences
 from backend.errors import SdlabError
 from backend.lab import Lab
@@ -44,11 +51,29 @@ def own_routes(lab: Lab) -> list[BaseRoute]:
             return PlainTextResponse(f"{error}\n", 404)
         return FileResponse(found.path, filename=found.name)
 
+    def rows(request: Request) -> Response:
+        try:
+            found = lab.views.task_file(request.path_params["version"])
+        except SdlabError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        headers = {"content-disposition": f'attachment; filename="{found.name}"'}
+        return StreamingResponse(found.lines, media_type="application/x-ndjson", headers=headers)
+
+    def faulty(request: Request) -> Response:
+        place = find(lab.settings.home, request.path_params["key"])
+        if place is None:
+            return PlainTextResponse("these rows are kept for an hour; check the file again\n", 404)
+        # The link says under which name: the file's is known to the page only.
+        headers = {"content-disposition": "attachment", "cache-control": "no-store"}
+        return FileResponse(place, media_type="application/x-ndjson", headers=headers)
+
     return [
         Route("/healthz", health),
         Route("/lab/views.js", _script),
         Route("/lab/plotly.js", _plotly),
         Route("/lab/download/{artifact}", download),
+        Route("/lab/rows/{version}", rows),
+        Route("/lab/faulty/{key}", faulty),
     ]
 
 

@@ -194,6 +194,7 @@ class RunConfig(Frozen):
     steps: int = Field(60, ge=1, le=2**31 - 1)
     batch_size: int = Field(8, ge=1, le=2**31 - 1, description="prompts an optimizer step")
     micro_batch_size: int = Field(0, ge=0, description="rows a forward pass; 0: the whole batch")
+    devices: int = Field(1, ge=1, le=64, description="slots at once, each with a share of the rows")
     rollout: RolloutConfig
     teacher: TeacherConfig = TeacherConfig()
     divergence: DivergenceConfig
@@ -212,6 +213,14 @@ class RunConfig(Frozen):
     stop_when: tuple[StopRule, ...] = Field((), description="ends the run before its last step")
     start_from: str | None = Field(None, description="run whose adapter this one continues")
     anyway: bool = Field(False, description="launch although the premise is no-go")
+
+    @model_validator(mode="after")
+    def _rows_for_all(self) -> Self:
+        if self.batch_size * self.rollout.per_prompt < self.devices:
+            raise ValueError(
+                f"{self.devices} devices need at least as many rows a step: raise batch_size"
+            )
+        return self
 
     def as_document(self) -> dict[str, Any]:
         """Plain values, as YAML, the form and the database hold them."""

@@ -75,8 +75,10 @@ QUICK: Final = _plan(
     {"context": "earlier-turn-twice", "limit": 8, "max_new_tokens": 20},
     {
         "steps": 3,
+        "batch_size": 4,
         "evaluate": {
             "every": 2,
+            "along": ["task"],
             "along_limit": 4,
             "limit": 8,
             "facts_limit": 16,

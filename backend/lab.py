@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.config import RunConfig
 from backend.data.load import Progress, Watch, unwatched
-from backend.data.split import Together
+from backend.data.split import Chosen, HeldOut, Together
 from backend.jobs import backups, queue
 from backend.jobs.comparison import compare_runs
 from backend.jobs.documents import (
@@ -52,7 +52,9 @@ from storage.models import Run, new_id
 from storage.runs import Runs
 
 # What commands and pages give to the verbs and hear from them.
-__all__ = ["Lab", "Progress", "Together", "Watch", "examine", "unwatched"]
+__all__ = [
+    "Chosen", "HeldOut", "Lab", "Progress", "Together", "Watch", "examine", "unwatched",
+]  # fmt: skip
 
 
 def examine(settings: Settings) -> Document:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import platformdirs
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import ConfigError
 
+# Other tools that a run's curves can be told to; backend/jobs/mirrors.py has them.
+MIRRORS: Final = ("tensorboard", "wandb", "trackio")
 _ROOT_PATH = re.compile(r"|(https?://[\w.-]+(:\d{1,5})?)?(/[\w.~-]+)*/?")
 
 
@@ -29,6 +31,13 @@ def _root_path(value: Any) -> str:
     if not _ROOT_PATH.fullmatch(text):
         raise ValueError("write a path such as /lab, or an address such as https://name/lab")
     return text.rstrip("/") or text[:1]
+
+
+def _mirrors(value: str) -> str:
+    unknown = [name for name in value.replace(",", " ").split() if name not in MIRRORS]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is none of {', '.join(MIRRORS)}")
+    return value
 
 
 class Settings(BaseSettings):
@@ -64,6 +73,15 @@ class Settings(BaseSettings):
     root_path: Annotated[str, BeforeValidator(_root_path)] = Field(
         "", description="where a proxy shows the lab: a path, or a whole address"
     )
+
+    mirrors: Annotated[str, AfterValidator(_mirrors)] = Field(
+        "", description="where curves are told as well: tensorboard, wandb, trackio"
+    )
+
+    @property
+    def mirror_names(self) -> tuple[str, ...]:
+        """``mirrors``, one by one."""
+        return tuple(self.mirrors.replace(",", " ").split())
 
     @property
     def database(self) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.chains import cancel_followers, is_ready
 from storage.database import Database
 from storage.history import add_event
+from storage.metrics import put_metrics
 from storage.models import ACTIVE, Run, Slot, now
 from storage.runs import lock_run
 
@@ -51,7 +52,7 @@ class Claims:
 
     def slots(self) -> list[Slot]:
         with self._database.read() as session:
-            return list(session.scalars(select(Slot).order_by(Slot.id)))
+            return list(session.scalars(_slots(None)))
 
     def claim(
         self,
@@ -59,33 +60,32 @@ class Claims:
         kinds: Sequence[str] | None = None,
         run_kinds: Sequence[str] | None = None,
     ) -> Run | None:
-        """The first queued run that waits for no other one, now starting in a free slot.
+        """The first queued run that waits for no other one, now starting in free slots.
 
-        The slot is one of ``kinds``, the run one of ``run_kinds``, if given. None if there is no
-        such run or no free slot.
+        It gets as many as its configuration's ``devices``, all or none; until they are free, no
+        later run is given them. The slots are of ``kinds``, the run of ``run_kinds``, if given;
+        runs that want more slots than there are wait. None if there is nothing to start.
         """
-        free = select(Slot).where(Slot.run_id.is_(None)).order_by(Slot.id).limit(1)
-        if kinds is not None:
-            free = free.where(Slot.kind.in_(kinds))
-        queued = select(Run).where(Run.state == "queued", Run.stop_requested.is_(False))
-        if run_kinds is not None:
-            queued = queued.where(Run.kind.in_(run_kinds))
-        queued = queued.where(is_ready()).order_by(Run.priority.desc(), Run.seq).limit(1)
         with self._database.write() as session:
             # SQLite has no FOR UPDATE and needs none: the transaction began with the write lock.
-            slot = session.scalar(free.with_for_update(skip_locked=True))
-            if slot is None:
+            slots = session.scalars(_slots(kinds).with_for_update(skip_locked=True)).all()
+            free = [slot for slot in slots if slot.run_id is None]
+            if not free:
                 return None
+            queued = _first_queued(run_kinds, most=len(slots))
             run = session.scalar(queued.with_for_update(skip_locked=True))
-            if run is None:
+            wanted = 0 if run is None else int(run.config.get("devices", 1))
+            if run is None or wanted > len(free):
                 return None
-            slot.run_id = run.id
-            run.state, run.owner, run.slot_id = "starting", owner, slot.id
+            for slot in free[:wanted]:
+                slot.run_id = run.id
+            names = ",".join(slot.id for slot in free[:wanted])
+            run.state, run.owner, run.slot_id = "starting", owner, names
             run.attempt += 1
             run.beat_seq, run.beat_at = 0, now()
             run.pid = run.pid_created = run.boot_id = run.host = None
             run.started_at = run.started_at or now()
-            add_event(session, run, "claimed", f"attempt {run.attempt} in slot {slot.id}")
+            add_event(session, run, "claimed", f"attempt {run.attempt} in slot {names}")
             return run
 
     def launched(self, claim: Claim, process: Process, log_path: str) -> bool:
@@ -107,10 +107,16 @@ class Claims:
             add_event(session, run, "started", f"worker {process.pid} on {process.host}")
             return run
 
-    def beat(self, claim: Claim) -> bool:
-        """A sign of life."""
+    def beat(self, claim: Claim, use: Mapping[str, float] | None = None) -> bool:
+        """A sign of life, and what the worker takes of its machine, as curves of the run."""
         with self._database.write() as session:
-            return hold(session, claim)
+            if not hold(session, claim):
+                return False
+            step = session.scalar(select(Run.step).where(Run.id == claim.run_id)) or 0
+            put_metrics(
+                session, claim.run_id, [(key, step, value) for key, value in (use or {}).items()]
+            )
+            return True
 
     def finish(
         self,
@@ -171,6 +177,20 @@ class Claims:
         with self._database.write() as session:
             for run in session.scalars(statement.with_for_update()):
                 _end(session, run, "cancelled", "cancelled before it began", None)
+
+
+def _slots(kinds: Sequence[str] | None) -> Select[Slot]:
+    # By number, not by text, where gpu:10 would come before gpu:2.
+    slots = select(Slot).order_by(func.length(Slot.id), Slot.id)
+    return slots if kinds is None else slots.where(Slot.kind.in_(kinds))
+
+
+def _first_queued(kinds: Sequence[str] | None, most: int) -> Select[Run]:
+    queued = select(Run).where(Run.state == "queued", Run.stop_requested.is_(False))
+    queued = queued.where(func.coalesce(Run.config["devices"].as_integer(), 1) <= most)
+    if kinds is not None:
+        queued = queued.where(Run.kind.in_(kinds))
+    return queued.where(is_ready()).order_by(Run.priority.desc(), Run.seq).limit(1)
 
 
 def hold(session: Session, claim: Claim, **values: Any) -> bool:

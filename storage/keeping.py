@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
 
+from storage.artifacts import let_checkpoints_go
 from storage.database import Database
 from storage.models import ACTIVE, Artifact, Checkpoint, Run, Slot, SupervisorLock, Trace
 
@@ -40,6 +42,32 @@ class Keeping:
             session.execute(delete(Artifact).where(Artifact.run_id == run_id))
             session.delete(run)
             return True
+
+    def pack_away(self, archive: Artifact, steps: Sequence[int]) -> bool:
+        """Puts an archive in the place of its run's checkpoints of ``steps`` and of its traces.
+
+        False, with nothing changed, where the run is at work or about to be.
+        """
+        with self._database.write() as session:
+            run = session.get(Run, archive.run_id, with_for_update=True)
+            if run is None or run.state in (*ACTIVE, "queued"):
+                return False
+            let_checkpoints_go(session, run.id, steps)
+            session.execute(delete(Trace).where(Trace.run_id == run.id))
+            session.add(archive)
+            return True
+
+    def put_back(
+        self, archive: Artifact, paths: Sequence[str], traces: Iterable[dict[str, Any]]
+    ) -> None:
+        """Undoes pack_away, once the checkpoints are at their ``paths`` again."""
+        its = Checkpoint.run_id == archive.run_id
+        with self._database.write() as session:
+            kept = update(Checkpoint).where(its, Checkpoint.path.in_(paths)).values(kept=True)
+            session.execute(kept)
+            for row in traces:
+                session.execute(insert(Trace), row)
+            session.execute(delete(Artifact).where(Artifact.id == archive.id))
 
     def let_rest(self) -> None:
         """Makes a copy of a lab at work one in which nobody works: its processes are not ours.

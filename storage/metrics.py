@@ -58,6 +58,17 @@ class Metrics:
                 latest[run_id][key] = _number(value)
         return latest
 
+    def highest(self, run_id: str, keys: Sequence[str]) -> dict[str, float | None]:
+        """The highest value of each of these curves; None of one without values."""
+        statement = select(Metric.key, func.max(Metric.value)).where(
+            Metric.run_id == run_id, Metric.key.in_(keys)
+        )
+        with self._database.read() as session:
+            highest: dict[str, float | None] = dict.fromkeys(keys)
+            for key, value in session.execute(statement.group_by(Metric.key)):
+                highest[key] = value
+        return highest
+
 
 def put_metrics(session: Session, run_id: str, points: Sequence[Point]) -> None:
     """Stores (key, step, value) points; a point of the same key and step is overwritten."""

@@ -100,7 +100,8 @@ class Run(Base):
     """A run and its place in the queue: the row is the queue entry.
 
     ``seq`` is the order of enqueuing; a higher ``priority`` goes first. A run with
-    ``after_run_id`` waits until that one is done, see storage.chains.
+    ``after_run_id`` waits until that one is done, see storage.chains. ``slot_id`` names the slots
+    that it holds, with commas between.
     """
 
     __tablename__ = "runs"
@@ -155,14 +156,14 @@ class TaskSequence(Base):
 
 
 class Slot(Base):
-    """A place where one run can work, such as ``cpu:0``."""
+    """A place where one run can work, such as ``cpu:0``; a run may hold several."""
 
     __tablename__ = "slots"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
     run_id: Mapped[str | None] = mapped_column(
-        ForeignKey("runs.id", ondelete="SET NULL"), unique=True
+        ForeignKey("runs.id", ondelete="SET NULL"), index=True
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,13 @@ class Traces:
         statement = statement.where(Trace.run_id.in_(run_ids))
         with self._database.read() as session:
             return {row[0]: row[1] for row in session.execute(statement)}
+
+    def rows(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """A run's traces as plain values by column, with their blobs, one after the other."""
+        statement = select(Trace.__table__).where(Trace.run_id == run_id).order_by(Trace.id)
+        with self._database.read() as session:
+            for row in session.execute(statement.execution_options(yield_per=16)).mappings():
+                yield dict(row)
 
     def get(self, trace_id: str) -> Trace | None:
         with self._database.read() as session:

@@ -37,3 +37,11 @@ def test_a_user_who_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDLAB_HOME", "~no-such-user-here/lab")
     with pytest.raises(ConfigError, match=r"SDLAB_HOME is .*that of no user"):
         validate_settings()
+
+
+def test_a_mirror_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDLAB_MIRRORS", "tensorboard, wandb")
+    assert validate_settings().mirror_names == ("tensorboard", "wandb")
+    monkeypatch.setenv("SDLAB_MIRRORS", "visdom")
+    with pytest.raises(ConfigError, match=r"SDLAB_MIRRORS is 'visdom': .*trackio"):
+        validate_settings()

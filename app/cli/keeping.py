@@ -34,6 +34,25 @@ def delete(runs: tuple[str, ...], yes: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("runs", nargs=-1, required=True)
+@yes_option
+@json_option
+def archive(runs: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Pack the checkpoints and traces of ended RUNS into a file each; unarchive puts them back."""
+    with open_lab() as lab:
+        show(lab.keeping.archive(runs, preview=not yes), as_json, _archived)
+
+
+@click.command()
+@click.argument("run")
+@json_option
+def unarchive(run: str, as_json: bool) -> None:
+    """Put an archived RUN's checkpoints and traces back in their place."""
+    with open_lab() as lab:
+        show(lab.keeping.unarchive(run), as_json, lambda d: iter([f"{d['name']}: put back"]))
+
+
+@click.command()
 @yes_option
 @json_option
 def clean(yes: bool, as_json: bool) -> None:
@@ -79,6 +98,17 @@ def _deleted(document: dict[str, Any]) -> Iterator[str]:
             f"{run['id'][:8]}  {run['name']}: {verb}, with its scores and curves, {points} "
             f"checkpoints, {made or 'no artifact'}, {_size(run['traces'])} of traces; "
             f"{_size(run['folder'])} of files"
+        )
+
+
+def _archived(document: dict[str, Any]) -> Iterator[str]:
+    for run in document["runs"]:
+        size = sum(point["bytes"] for point in run["checkpoints"]) + run["traces"]
+        done = f"packed into {_size(run['packed'])}" if "packed" in run else "would be packed"
+        points = len(run["checkpoints"])
+        yield (
+            f"{run['id'][:8]}  {run['name']}: {done}{'' if 'packed' in run else ' (give --yes)'}: "
+            f"{points} checkpoints and {_size(run['traces'])} of traces, {_size(size)}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 import traceback
@@ -34,6 +35,18 @@ def open_lab() -> Iterator[Lab]:
         yield lab
     finally:
         lab.close()
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """Ctrl-C within ends the command, and says that what was begun is undone."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # How far it is stands on a line that has no end yet.
+        line_end = "\n" if sys.stderr.isatty() else ""
+        tell(f"{line_end}sdlab: interrupted; nothing was stored")
+        raise click.exceptions.Exit(130) from None
 
 
 def show(document: Any, as_json: bool, lines: Callable[[Any], Iterator[str]]) -> None:

@@ -48,6 +48,8 @@ def run_lines(run: dict[str, Any]) -> Iterator[str]:
     progress = run["progress"]
     yield f"{run['id']}  {run['name']}  {run['method'] or run['kind']}  {run['state']}"
     yield f"  step {progress['step']}/{progress['total']}  {progress['phase']}"
+    if use := _use(run["metrics"]):
+        yield f"  {use}"
     if run["error"]:
         yield f"  error: {run['error']['message']}; {run['error'].get('remedy') or run['log']}"
     premise = run["result"].get("premise")
@@ -65,6 +67,20 @@ def run_lines(run: dict[str, Any]) -> Iterator[str]:
         yield f"  checkpoint of step {point['step']}: {point['bytes'] >> 20} MiB"
     if run["log"]:
         yield f"  log: {run['log']}"
+
+
+def _use(metrics: dict[str, float | None]) -> str:
+    """What the worker took of its machine when it last told."""
+    told = {
+        "memory": ("memory_mib", "MiB"),
+        "most": ("memory_most_mib", "MiB"),
+        "CPU": ("cpu_percent", "%"),
+        "GPU memory": ("gpu_memory_mib", "MiB"),
+        "GPU": ("gpu_percent", "%"),
+        "GPU at": ("gpu_celsius", "°C"),
+    }
+    found = ((name, metrics.get(key), unit) for name, (key, unit) in told.items())
+    return ", ".join(f"{name} {value:.0f} {unit}" for name, value, unit in found if value)
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from app.cli.output import json_option, open_lab, problem_lines, show, table
+from app.cli.output import all_or_nothing, json_option, open_lab, problem_lines, show, table
 from backend.lab import Progress, Together, Watch, unwatched
 
 SCORER: Final = "NAME, NAME:VALUE or NAME:{JSON}, as in regex:PATTERN; see docs/scorers.md."
@@ -65,7 +65,7 @@ def add(
     FILE is JSONL, JSON, CSV, TSV, Parquet, Arrow, plain text, a folder written by save_to_disk, a
     folder or zip of these, or a dataset of the hub as hub:owner/name.
     """
-    with open_lab() as lab:
+    with all_or_nothing(), open_lab() as lab:
         added = lab.add_task(
             file, name, columns=overrides, scorer=scorer, scorer_options=scorer_options,
             held_out=held_out, together=together, seed=seed, keep_good=keep_good,
@@ -81,13 +81,14 @@ def add(
 @json_option
 def preview(file: Path, name: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Look at FILE without storing anything: its format, columns, and first rows."""
-    with open_lab() as lab:
+    with all_or_nothing(), open_lab() as lab:
         show(lab.views.preview(file, name, overrides), as_json, _previewed)
 
 
 def _previewed(document: dict[str, Any]) -> Iterator[str]:
     shape = document["shape"]
-    yield f"{document['file']}: {document['format']}, {shape['name']} ({shape['reason']})"
+    form = ", ".join(filter(None, (document["format"], document["encoding"])))
+    yield f"{document['file']}: {form}, {shape['name']} ({shape['reason']})"
     rows = [("column", "taken for", "why")]
     for column in document["columns"]:
         targets = ", ".join(column["targets"]) or "-"

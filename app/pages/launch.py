@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.access.roles import for_role
 from app.components.problems import no_problems, problems, problems_view
 from app.components.shell import head, keep_live
 from app.components.view import QUIET, Query, view
@@ -69,7 +70,7 @@ def _on_click(
 ) -> None:
     """Acts once a click: the button cannot be pressed while it works."""
     off = button.click(lambda: gr.update(interactive=False), None, button, **QUIET)
-    done = off.then(act, inputs, told, show_progress="hidden", api_visibility="private")
+    done = off.then(act, inputs, told, **QUIET)
     done.then(lambda: gr.update(interactive=True), None, button, **QUIET)
 
 
@@ -123,16 +124,19 @@ class _Events:
         told = problems(mistakes) if mistakes else no_problems()
         return [told, document, document, gr.update(visible=True if asks else "hidden")]
 
+    @for_role("trainer")
     def launch(self, request: gr.Request, *values: Any) -> list[Any]:
         """Launches, or says why not; a warning that may be overruled brings the box for it."""
         told = launch(self._lab, self._once, _form(values), str(request.session_hash))
         asks = ANYWAY in told["problems"]
         return [told, gr.update(visible=True) if asks else gr.skip()]
 
+    @for_role("trainer")
     def check_premise(self, request: gr.Request, *values: Any) -> Any:
         """Queues the check; the page shows it at its next look."""
         return check_premise(self._lab, self._once, _form(values), str(request.session_hash))
 
+    @for_role("trainer")
     def end_premise(self, request: gr.Request) -> Any:
         """Ends the check that the page shows; the page says so at its next look."""
         config, _ = start(self._lab, dict(request.query_params))

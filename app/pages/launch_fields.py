@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.components.view import view
 from app.pages.launch_form import ANYWAY, BASELINE, SETTINGS
 from app.pages.launch_start import DEFAULT_METHOD
 from backend.methods import PRESETS
@@ -66,7 +67,9 @@ def launch_fields() -> Fields:
         elem_id="launch-name",
         max_length=200,
     )
-    with gr.Accordion("All other settings (YAML)", open=False, elem_id="launch-more"):
+    # No accordion: it makes what it holds only as it opens, and loses what is typed meanwhile.
+    with gr.Column(elem_id="launch-more", elem_classes=["sd-foldable"]):
+        view("fold", "launch-fold", {"label": "All other settings (YAML)"})
         settings = gr.Textbox(
             show_label=False,
             lines=18,

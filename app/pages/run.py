@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import gradio as gr
 
+from app.access.roles import for_role
 from app.components.shell import head, keep_live
-from app.components.view import view
+from app.components.view import QUIET, Query, view
 from app.plots import chart, metric_figure, no_chart, score_figure
 from backend.documents import as_yaml
 from backend.errors import SdlabError
@@ -44,22 +45,24 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         "run",
         header,
         [summary, stop, resume, scores, metrics, details],
-        lambda query: _contents(lab, query.get("id", "")),
+        lambda query: _contents(lab, query),
     )
 
+    @for_role("trainer")
     def stop_run(request: gr.Request) -> None:
         _act(lab.stop, request)
 
+    @for_role("trainer")
     def resume_run(request: gr.Request) -> None:
         _act(lab.resume, request)
 
-    stop.click(stop_run, api_visibility="private")
-    resume.click(resume_run, api_visibility="private")
+    stop.click(stop_run, **QUIET)
+    resume.click(resume_run, **QUIET)
 
 
-def _contents(lab: Lab, name: str) -> list[Any]:
+def _contents(lab: Lab, query: Query) -> list[Any]:
     try:
-        run = lab.run(name)
+        run = lab.run(query.get("id", ""))
     except SdlabError as error:
         missing = {"missing": str(error)}
         hidden = gr.update(visible=False)
@@ -79,7 +82,7 @@ def _contents(lab: Lab, name: str) -> list[Any]:
     }
     details = {
         "run": {key: run[key] for key in ("evaluations", "checkpoints", "events")},
-        "log": lab.views.log(run["id"]),
+        **_log(lab, run["id"], query.get("log_find", ""), query.get("log_level", "")),
         "yaml": as_yaml(run["config"]),
         "command": _COMMANDS.get(run["kind"], ""),
     }
@@ -91,6 +94,14 @@ def _contents(lab: Lab, name: str) -> list[Any]:
         _metrics(lab.views.metrics(run["id"], list(_CURVES))),
         details,
     ]
+
+
+def _log(lab: Lab, run: str, find: str, level: str) -> dict[str, str]:
+    searched = {"find": find, "level": level}
+    try:
+        return searched | {"log": lab.views.log(run, find=find, level=level)}
+    except SdlabError as error:
+        return searched | {"log": str(error)}
 
 
 def _scores(run: dict[str, Any]) -> dict[str, Any]:

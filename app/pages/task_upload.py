@@ -3,68 +3,121 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from gradio.utils import get_upload_folder
-
+from app import faulty_rows
 from app.components.problems import go_to, no_problems, problems
 from app.long_actions import Progress
+from app.pages.task_held_out import read_held_out, read_seed, read_together
+from app.pages.task_source import at_hub, fetched_place, hub_name, source
 from backend.errors import DataError, SdlabError
 from backend.lab import Lab, Watch
 from backend.lab import Progress as Told
 
 FILE: Final = "task-file"
+HUB: Final = "task-hub"
 NAME: Final = "task-name"
-COLUMNS: Final = "task-columns"
+COLUMNS: Final = "task-preview"
 SCORER: Final = "task-scorer"
 HELD_OUT: Final = "task-held-out"
-_BY_WHERE: Final = {"file": FILE, "name": NAME, "scorer": SCORER, "held_out": HELD_OUT}
+TOGETHER: Final = "task-together"
+SEED: Final = "task-seed"
+_BY_WHERE: Final = {
+    "file": FILE,
+    "hub": HUB,
+    "name": NAME,
+    "scorer": SCORER,
+    "held_out": HELD_OUT,
+    "together": TOGETHER,
+    "seed": SEED,
+}
 # Kinds in a report's counts that are about the form, not about the file's rows.
 _BY_KIND: Final = {"mapping": COLUMNS, "held_out": HELD_OUT}
-_SHARE: Final = re.compile(r"0?\.\d{1,6}|[01]\.\d{0,6}")
-_PERCENT: Final = re.compile(r"(\d{1,2}(?:\.\d{1,4})?) ?%")
+_MAP: Final = re.compile(r" with --map \w+=COLUMN")
 # The values of the problems view and of the report view.
 Shown = tuple[dict[str, Any], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
 class Upload:
-    """The form's values as they came; nothing in them is trusted."""
+    """The form's values as they came, in the order of its fields; nothing in them is trusted.
+
+    ``columns`` are the roles that a person chose a column for; the lab keeps them meanwhile.
+    """
 
     file: Any
+    hub: Any
     name: Any
-    columns: Any
     scorer: Any
-    held_out: Any
+    by: Any
+    amount: Any
+    names: Any
+    apart: Any
+    together: Any
+    seed: Any
     keep_good: Any
+    columns: Mapping[str, str] | None
+
+
+def look(lab: Lab, upload: Upload) -> Shown:
+    """The values of the problems view and of the preview: the first rows as they will be read."""
+    nothing = {"none": True}
+    if not upload.file and not hub_name(upload.hub):
+        return no_problems(), nothing
+    try:
+        path = source(lab, upload.file, upload.hub)
+        found = lab.views.preview(path, _known_name(lab, upload.name), columns_of(upload))
+    except SdlabError as error:
+        return problems({_field(error): _sentence(error)}), nothing
+    if found["incomplete"]:
+        found["incomplete"]["remedy"] = _in_words_of_the_form(found["incomplete"]["remedy"])
+    return no_problems(), {**found, "chosen": dict(upload.columns or {})}
+
+
+def fetch(lab: Lab, upload: Upload, progress: Progress) -> Shown:
+    """Brings a dataset of the hub here; the page then looks at it."""
+    try:
+        if upload.file:
+            raise DataError(
+                "a file is chosen already", where="hub", remedy="remove it first, or leave this out"
+            )
+        lab.views.fetch_dataset(
+            hub_name(upload.hub),
+            fetched_place(lab),
+            lambda done, total: progress("fetching", done, total),
+        )
+    except DataError as error:
+        return problems({HUB: _sentence(at_hub(error) if error.where != "hub" else error)}), None
+    return {**no_problems(), "look": True}, None
 
 
 def check(lab: Lab, upload: Upload, progress: Progress) -> Shown:
     """The values of the problems view and of the report view; nothing is stored."""
 
-    def look(arguments: dict[str, Any]) -> Shown:
-        return no_problems(), {
-            "ok": True,
-            **lab.views.check_upload(**arguments, watch=_watch(progress)),
-        }
+    def examine(arguments: dict[str, Any]) -> Shown:
+        found = lab.views.check_upload(**arguments, watch=_watch(progress))
+        return no_problems(), {"ok": True, **found, "file": arguments["path"].name}
 
-    return _answer(lab, upload, look)
+    return _answer(lab, upload, examine)
 
 
 def add(lab: Lab, upload: Upload, progress: Progress) -> Shown:
     """As :func:`check`, and stores the task: then the page goes on to it."""
 
     def store(arguments: dict[str, Any]) -> Shown:
-        plain = {**arguments, "held_out": repr(arguments["held_out"])}
-        stored = lab.add_task(**plain, watch=_watch(progress))
+        stored = lab.add_task(**arguments, watch=_watch(progress))
         added = "new" if stored["is_new"] else "known"
         link = f"tasks?task={stored['name']}&version={stored['version']}&added={added}"
         return go_to(link), None
 
     return _answer(lab, upload, store)
+
+
+def columns_of(upload: Upload) -> list[str]:
+    """The chosen columns as the command line's options have them."""
+    return [f"{role}={column}" for role, column in (upload.columns or {}).items()]
 
 
 def _watch(progress: Progress) -> Watch:
@@ -75,42 +128,6 @@ def _watch(progress: Progress) -> Watch:
         progress(so_far.stage, so_far.rows, total)
 
     return tell
-
-
-def read_held_out(given: Any) -> float | int:
-    """A share or a number of rows. Raises DataError for anything else: a path reads our disk."""
-    text = str(given if given is not None else "").strip().replace(",", ".")
-    if re.fullmatch(r"\d{1,9}", text):
-        return int(text)
-    if _SHARE.fullmatch(text):
-        return float(text)
-    percent = _PERCENT.fullmatch(text)
-    if percent:
-        return float(percent[1]) / 100
-    raise DataError(
-        f'"{text[:40]}" is neither a share nor a number of rows' if text else "nothing is given",
-        where="held_out",
-        remedy="write a share such as 0.2, or a number of rows such as 40",
-    )
-
-
-def uploaded(given: Any) -> Path:
-    """The file that a browser sent here. Raises DataError for any other place on this disk."""
-    if not given:
-        raise DataError("no file is chosen", where="file", remedy="choose one, or load the sample")
-    folder = Path(get_upload_folder()).resolve()
-    try:
-        path = Path(str(given)).resolve()
-        is_ours = path.is_relative_to(folder) and path.is_file()
-    except (OSError, ValueError):
-        is_ours = False
-    if not is_ours:
-        raise DataError(
-            "this file was not uploaded here, or is gone since",
-            where="file",
-            remedy="choose it again",
-        )
-    return path
 
 
 def _answer(lab: Lab, upload: Upload, act: Callable[[dict[str, Any]], Shown]) -> Shown:
@@ -125,27 +142,38 @@ def _answer(lab: Lab, upload: Upload, act: Callable[[dict[str, Any]], Shown]) ->
     name, scorer = str(upload.name or "").strip(), str(upload.scorer or "")
     attempt(lambda: lab.views.check_names(name, scorer))
     arguments = {
-        "path": attempt(lambda: uploaded(upload.file)),
+        "path": attempt(lambda: source(lab, upload.file, upload.hub)),
         "name": name,
-        "columns": _columns(str(upload.columns or "")),
+        "columns": columns_of(upload),
         "scorer": scorer,
-        "held_out": attempt(lambda: read_held_out(upload.held_out)),
+        "held_out": attempt(
+            lambda: read_held_out(upload.by, upload.amount, upload.names, upload.apart)
+        ),
+        "together": attempt(lambda: read_together(upload.together)),
+        "seed": attempt(lambda: read_seed(upload.seed)),
         "keep_good": upload.keep_good is True,
     }
     if found:
         return problems(found, focus=True), None
+    key, place = faulty_rows.new_place(lab.settings.home)
     try:
-        return act(arguments)
+        told, shown = act({**arguments, "faulty_to": place})
     except SdlabError as error:
         report = error.details.get("report")
         shown = {"ok": False, "file": arguments["path"].name, "report": report} if report else None
-        return problems({_field(error): _sentence(error)}, focus=True), shown
+        told = problems({_field(error): _sentence(error)}, focus=True)
+    rows = faulty_rows.count(place)
+    return told, {**shown, "faulty": {"id": key, "rows": rows}} if shown else None
 
 
-def _columns(text: str) -> list[str]:
-    """``prompt=question, demonstration=answer``; a line each where a name holds a comma."""
-    parts = text.splitlines() if "\n" in text.strip() else text.split(",")
-    return [part.strip() for part in parts if part.strip()]
+def _known_name(lab: Lab, given: Any) -> str:
+    """The name, by which an earlier mapping is found, once it is one."""
+    name = str(given or "").strip()
+    try:
+        lab.views.check_names(name, "exact")
+    except DataError:
+        return ""
+    return name
 
 
 def _field(error: SdlabError) -> str:
@@ -153,7 +181,7 @@ def _field(error: SdlabError) -> str:
         return _BY_WHERE[error.where]
     report = error.details.get("report")
     if report is None:
-        return COLUMNS
+        return FILE
     kinds = [field for kind, field in _BY_KIND.items() if kind in report["counts"]]
     return kinds[0] if kinds else FILE
 
@@ -162,4 +190,9 @@ def _sentence(error: SdlabError) -> str:
     """The command line's sentence, with the form's words for its options."""
     place = "" if error.where in _BY_WHERE else f"{error.where}: " if error.where else ""
     text = f"{place}{error.message}" + (f"; {error.remedy}" if error.remedy else "")
-    return text.replace("with --map ", "under Columns, as in ").replace("as --map ", "as ")
+    return _in_words_of_the_form(text)
+
+
+def _in_words_of_the_form(text: str) -> str:
+    text = _MAP.sub(" under Columns", text).replace("as in --scorer-options", "after its colon")
+    return text.replace("--scorer-options '", "after its colon '")

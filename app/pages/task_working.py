@@ -11,6 +11,7 @@ import gradio as gr
 from app.components.problems import no_problems, problems
 from app.long_actions import Action, LongActions, Progress
 from app.pages.once import Once
+from app.pages.task_source import hub_name
 from app.pages.task_upload import FILE, Shown, Upload
 from backend.errors import StateError
 from backend.lab import Lab
@@ -35,7 +36,8 @@ def begin(
 ) -> list[Any]:
     """Starts ``act`` in place of what the page was doing; values of problems and work view."""
     before = str(dict(request.query_params).get(KEY, ""))
-    title = str(upload.file or "").replace("\\", "/").rpartition("/")[2][:80] or "the form"
+    name = str(upload.file or "").replace("\\", "/").rpartition("/")[2] or hub_name(upload.hub)
+    title = name[:80] or "the form"
     wish = hashlib.sha256(repr((act.__name__, request.session_hash, upload)).encode()).hexdigest()
 
     def start() -> str:
@@ -67,16 +69,17 @@ def shown(actions: LongActions, key: str) -> list[Any]:
         work["total"] = action.total
     elif action.state == "done":
         told, report = action.answer[0], action.answer[1] or report
-        work["go"] = told.get("go")
+        work |= {"go": told.get("go"), "look": told.get("look")}
     else:
         work["words"] = _ENDED[action.state]
     can_cancel = bool(action and action.state == "working" and action.is_open)
-    return [{"problems": {}, **told, "go": None, "of": key}, work, report,
+    return [{"problems": {}, **told, "go": None, "of": key}, work, {**report, "of": key},
             gr.update(visible=can_cancel)]  # fmt: skip
 
 
 def _words(action: Action) -> str:
     of = "so far" if action.total is None else f"of about {action.total:,}"
-    doing = f"{action.what}, {action.done:,} rows {of}" if action.what else "beginning"
+    things = "files" if action.what == "fetching" else "rows"
+    doing = f"{action.what}, {action.done:,} {things} {of}" if action.what else "beginning"
     end = "; cancelling." if action.state == "cancelling" else "."
     return f"{action.title}: {doing}{end}"

@@ -40,9 +40,12 @@
   // The head of a table.
   sdlab.head = (names) => sdlab.el("thead", {}, sdlab.el("tr", {}, names.map((name) => sdlab.el("th", { scope: "col" }, name))));
 
+  // A control below its label.
+  sdlab.labelled = (label, control) => sdlab.el("label", { class: "sd-pick" }, sdlab.el("small", {}, label), control);
+
   // A choice with its label; ``choices`` are [value, name] pairs.
   sdlab.pick = (id, label, choices, chosen, onchange) =>
-    sdlab.el("label", { class: "sd-pick" }, sdlab.el("small", {}, label),
+    sdlab.labelled(label,
       sdlab.el("select", { id: id, "data-key": id, onchange: (event) => onchange(event.target.value) },
         choices.map(([value, name]) => sdlab.el("option", { value: value, selected: value === chosen }, name))));
 

@@ -8,6 +8,14 @@
       value.has_tasks ? "" : el("p", { class: "sd-empty" }, "There is no task yet in " + value.home + ". Add one under ", el("a", { href: "tasks" }, "Tasks"), " first; a sample file is there to start from."));
   };
 
+  // Hides or shows what stands below it in its box.
+  sdlab.views.fold = function (place, value) {
+    const box = place.closest(".sd-foldable");
+    const button = el("button", { type: "button", class: "sd-quiet", "data-key": "fold", "aria-expanded": "false",
+      onclick: () => button.setAttribute("aria-expanded", String(box.classList.toggle("sd-unfolded"))) }, value.label);
+    place.replaceChildren(button);
+  };
+
   sdlab.views.plan = function (place, value) {
     if (value.stale) {
       place.replaceChildren(el("h3", {}, "What it will take"), el("p", { class: "sd-soft" }, "Put the marked fields right to see it."));

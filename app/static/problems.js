@@ -26,7 +26,7 @@
         continue;
       }
       field.append(line);
-      const input = field.querySelector("input:not([type=file]), textarea, button");
+      const input = field.querySelector("input:not([type=file]), textarea, select, button");
       if (!input) continue;
       input.setAttribute("aria-invalid", "true");
       input.setAttribute("aria-describedby", line.id);

@@ -9,9 +9,25 @@
     if (value.active && p.eta_s !== null) parts.push(sdlab.duration(p.eta_s) + " left");
     if (value.step_s !== null) parts.push(value.step_s.toFixed(1) + " s a step");
     if (value.active && value.beat_age_s !== null) parts.push("worker alive " + Math.round(value.beat_age_s) + " s ago");
-    if (value.memory_bytes) parts.push(sdlab.size(value.memory_bytes));
+    parts.push(...uses(value.use));
     if (run.attempt > 1) parts.push("attempt " + run.attempt);
     return parts.join(" · ");
+  }
+
+  // What the worker takes of its machine: now, and at most so far.
+  function uses(use) {
+    const gib = (mib) => (mib / 1024).toFixed(1) + " GiB";
+    const parts = [];
+    const memory = function (name, now, most) {
+      if (now !== null) parts.push(name + " " + gib(now) + " (most " + gib(most) + ")");
+      else if (most !== null) parts.push("at most " + gib(most) + " of " + name);
+    };
+    memory("memory", use.memory_mib, use.memory_most_mib);
+    if (use.cpu_percent !== null) parts.push("CPU " + Math.round(use.cpu_percent) + " %");
+    memory("GPU memory", use.gpu_memory_mib, use.gpu_memory_most_mib);
+    if (use.gpu_percent !== null) parts.push("GPU " + Math.round(use.gpu_percent) + " %");
+    if (use.gpu_celsius !== null) parts.push(Math.round(use.gpu_celsius) + " °C");
+    return parts;
   }
 
   sdlab.views.run = function (place, value) {
@@ -30,7 +46,7 @@
       error || "",
       value.premise ? el("p", {}, "Premise ", value.premise + ".") : "",
       value.overruled ? el("p", { id: "run-overruled" }, value.overruled + ".") : "",
-      value.alarms.length ? el("p", { class: "sd-alarm" }, "Alarms: ", value.alarms.join(" ")) : el("p", {}, "Alarms: none."),
+      value.alarms.length ? el("ul", { class: "sd-alarm" }, value.alarms.map((sentence) => el("li", {}, sentence))) : el("p", {}, "Alarms: none."),
       el("p", { class: "sd-links" },
         value.adapter ? el("a", { class: "sd-button", id: "download-adapter", href: "lab/download/" + value.adapter.id, download: true }, "Download adapter (" + sdlab.size(value.adapter.bytes) + ")") : "",
         run.kind === "train" ? [el("a", { href: sdlab.link("traces", { run: run.id }) }, "Traces"), el("a", { href: sdlab.link("forgetting", { runs: (value.group || [run.id]).join(",") }) }, "Forgetting")] : ""));
@@ -47,7 +63,17 @@
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, cell === null ? "" : String(cell)))))));
   }
 
-  sdlab.views.details = function (place, value) {
+  // Where one searches the log; the same elements for good, as somebody may be writing in them.
+  function search(place, value, trigger) {
+    const found = place.querySelector(".sd-log-search");
+    if (found) return found;
+    const ask = function (changes) { sdlab.setQuery(changes); trigger("select"); };
+    return el("p", { class: "sd-log-search" },
+      sdlab.labelled("Find in the log", el("input", { type: "search", id: "log-find", "data-key": "log-find", value: value.find, onchange: (event) => ask({ log_find: event.target.value }) })), " ",
+      sdlab.pick("log-level", "Level", [["", "all"], ["warning", "warnings and errors"], ["error", "errors"]], value.level, (level) => ask({ log_level: level })));
+  }
+
+  sdlab.views.details = function (place, value, trigger) {
     if (value.missing) { place.replaceChildren(); return; }
     const run = value.run;
     const opened = new Set([...place.querySelectorAll("details[open]")].map((d) => d.getAttribute("data-fold")));
@@ -57,7 +83,7 @@
       folded("scores", "Scores (" + run.evaluations.length + ")", table(["step", "probe", "metric", "score", "95 % interval", "items", "of"], run.evaluations.map(score))),
       folded("checkpoints", "Checkpoints (" + run.checkpoints.length + ")", table(["step", "size", "sha256"], run.checkpoints.map((c) => [c.step, sdlab.size(c.bytes), c.sha256.slice(0, 16)]))),
       folded("events", "What happened (" + run.events.length + ")", table(["when", "", "what"], run.events.slice().reverse().map((e) => [e.at.slice(0, 19).replace("T", " "), e.level === "info" ? "" : e.level, e.message]))),
-      folded("log", "Log", el("pre", { class: "sd-log" }, value.log || "The log is empty.")));
+      folded("log", "Log", search(place, value, trigger), el("pre", { class: "sd-log" }, value.log || (value.find || value.level ? "The log says no such thing." : "The log is empty."))));
     for (const d of place.querySelectorAll("details")) if (opened.has(d.getAttribute("data-fold"))) d.open = true;
   };
 })();

@@ -3,6 +3,8 @@
   const el = sdlab.el;
   const LOOK_MS = 400;
 
+  let lookedAt = "";
+
   sdlab.views.work = function (place, value, trigger) {
     if (value.begun) {
       sdlab.setQuery({ work: value.begun });
@@ -14,6 +16,10 @@
       sdlab.setQuery({ work: "" });
       location.assign(value.go);
       return;
+    }
+    if (value.look && lookedAt !== value.key) {
+      lookedAt = value.key;
+      trigger("input");
     }
     if (!value.words) { place.replaceChildren(); return; }
     place.replaceChildren(el("p", { role: "status", class: value.state === "failed" ? "sd-error" : null }, value.words),

@@ -97,7 +97,7 @@ def _changed(
         if place in without:
             continue
         if place in changes.change:
-            fields = {**_fields(row), "split": side, **changes.change[place]}
+            fields = _changed_fields(row, side, changes.change[place])
             made = _made(fields, place, row.row, findings)
             if made is not None:
                 yield place, *made
@@ -129,6 +129,17 @@ def _made(fields: Mapping[str, Any], place: int, number: int, findings: Findings
         findings.add_row([each.model_copy(update={"row": place}) for each in read])
         return None
     return read.demonstration, read.side or TRAINING
+
+
+def _changed_fields(row: Demonstration, side: Side, change: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's fields with a change; in a conversation, prompt and demonstration are turns."""
+    fields = {**_fields(row), "split": side, **change}
+    if "messages" in fields and "messages" not in change:
+        *turns, question, answer = fields["messages"]
+        question = {**question, "content": fields.pop("prompt", question["content"])}
+        answer = {**answer, "content": fields.pop("demonstration", answer["content"])}
+        fields["messages"] = [*turns, question, answer]
+    return fields
 
 
 def _fields(row: Demonstration) -> dict[str, Any]:

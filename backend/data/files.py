@@ -84,6 +84,11 @@ def check_kind(head: bytes) -> None:
         raise FileError("format", "it is a web page or XML", "download the data file itself")
 
 
+def encoding_of(head: bytes) -> str:
+    """How a text that is read begins; what is not UTF-8 is refused, see :func:`check_text`."""
+    return "UTF-8 with a byte order mark" if head.startswith(codecs.BOM_UTF8) else "UTF-8"
+
+
 def check_text(path: Path, *, rows_are_lines: bool = False) -> None:
     """Raises FileError at the first byte that is not UTF-8 text, with its offset and line.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from typing import Final
 import huggingface_hub
 from huggingface_hub import errors
 
+from backend.atomic import new_folder, size_of
 from backend.data.readers import SUFFIXES
 from backend.errors import DataError
 
@@ -40,16 +42,62 @@ def fetched(path: Path, max_mib: int) -> Iterator[Path]:
             )
         yield path
         return
-    found = _DATASET.fullmatch(given.removeprefix(PREFIX))
-    if found is None:
-        raise DataError("this is no dataset's name", where=given[:200], remedy=_REMEDY)
+    name, within = _named(given)
     with TemporaryDirectory(prefix="sdlab-hub-") as place:
-        folder = Path(place, found[1].replace("/", "--"))
-        _fetch(found[1], found[2] or "", folder, max_mib)
+        folder = Path(place, _folder_name(name))
+        _fetch(name, within, folder, max_mib)
         yield folder
 
 
-def _fetch(name: str, within: str, folder: Path, max_mib: int) -> None:
+def fetch_into(
+    given: str,
+    place: Path,
+    max_mib: int,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Fetches a dataset to where :func:`fetched_before` finds it, whole or not at all.
+
+    ``told`` hears how many files are there of how many, and may raise to end it. Raises DataError
+    as :func:`fetched` does.
+    """
+    name, within = _named(given)
+    folder = _kept_at(given, place)
+    with new_folder(folder.parent, replace=True) as partial:
+        _fetch(name, within, partial / folder.name, max_mib, told)
+
+
+def fetched_before(given: str, place: Path) -> Path | None:
+    """The folder of a dataset that :func:`fetch_into` fetched. Raises DataError for no name."""
+    folder = _kept_at(given, place)
+    return folder if folder.is_dir() and size_of(folder) else None
+
+
+def _named(given: str) -> tuple[str, str]:
+    """The dataset, and what of it is wanted. Raises DataError."""
+    found = _DATASET.fullmatch(given.removeprefix(PREFIX))
+    if found is None:
+        raise DataError("this is no dataset's name", where=given[:200], remedy=_REMEDY)
+    return found[1], found[2] or ""
+
+
+def _folder_name(name: str) -> str:
+    return name.replace("/", "--")
+
+
+def _kept_at(given: str, place: Path) -> Path:
+    """No name from outside is a path: the folder around it goes by a checksum."""
+    name, within = _named(given)
+    digest = hashlib.sha256(f"{name}/{within}".encode()).hexdigest()
+    return place / digest[:32] / _folder_name(name)
+
+
+def _fetch(
+    name: str,
+    within: str,
+    folder: Path,
+    max_mib: int,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
     where = f"{PREFIX}{name}"
     try:
         info = huggingface_hub.HfApi().dataset_info(name, files_metadata=True)
@@ -70,7 +118,8 @@ def _fetch(name: str, within: str, folder: Path, max_mib: int) -> None:
                 remedy=f"name one of its files, as in {where}/{wanted[0]}, or raise "
                 "SDLAB_MAX_UPLOAD_MIB",
             )
-        for each in wanted:
+        for done, each in enumerate(wanted):
+            told(done, len(wanted))
             huggingface_hub.hf_hub_download(
                 name, each, repo_type="dataset", revision=info.sha, local_dir=folder
             )

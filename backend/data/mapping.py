@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from backend.config import Frozen
 from backend.data.columns import NAMES, PRIVILEGED, TARGETS, TEXT_TARGETS, Target, plain
 from backend.data.fields import known_side
 from backend.data.formats.row import Row
 from backend.data.report import FileError
+from backend.data.turns import holds_turns
 from backend.errors import DataError
 
 # The user's word for "nothing holds this".
@@ -24,6 +24,9 @@ class ColumnChoice(Frozen):
 
     column: str
     reason: str
+
+
+Choices = Mapping[Target, ColumnChoice]
 
 
 class ColumnMapping(Frozen):
@@ -93,9 +96,9 @@ def guess_mapping(
 ) -> ColumnMapping:
     """A column for each target: the user's word first, then names, then what the rows hold.
 
-    Where the user says nothing, a mapping that was taken for the same columns before is taken
-    again. Raises FileError for an unknown target or column, for messages beside a prompt or
-    demonstration, and where no prompt or demonstration is found.
+    What the user says nothing of is taken as it was for the same columns before. Raises FileError
+    for an unknown target or column, for messages beside a prompt or demonstration, and where no
+    prompt or demonstration is found.
     """
     mapping = draft_mapping(columns, sample, overrides, remembered)
     check_complete(mapping, columns)
@@ -109,9 +112,6 @@ def draft_mapping(
     remembered: Sequence[Remembered] = (),
 ) -> ColumnMapping:
     """As :func:`guess_mapping`, and also where prompt or demonstration are still missing."""
-    before = next((each for each in remembered if each.fits(columns)), None)
-    if before is not None and not overrides:
-        return _made(before.choices, columns)
     told = {_known_target(target): column for target, column in overrides.items()}
     without = {target for target, column in told.items() if column == NO_COLUMN}
     chosen = {
@@ -120,17 +120,43 @@ def draft_mapping(
         if target not in without
     }
     _check_no_contradiction(chosen)
-    if not {"prompt", "demonstration", "messages"} & set(told):
+    searched: Sequence[Target] = TARGETS
+    before = next((each.choices for each in remembered if each.fits(columns)), None)
+    if before is not None and not _reads_otherwise(before, chosen):
+        kept = _kept(before, told, chosen)
+        chosen |= kept
+        searched = [target for target in TARGETS if target in before and target not in kept]
+    elif not {"prompt", "demonstration", "messages"} & set(told):
         turns = _find_turns(columns, sample)
         if turns is not None:
             chosen["messages"] = turns
-    for target in TARGETS:
+    for target in searched:
         if target in chosen or target in without or _is_shadowed(target, chosen):
             continue
         found = _find(target, columns, sample, chosen)
         if found is not None:
             chosen[target] = found
     return _made(chosen, columns)
+
+
+def _reads_otherwise(before: Choices, chosen: Choices) -> bool:
+    """Whether one of them reads turns, and the other a prompt or an answer."""
+    texts = {"prompt", "input", "demonstration"}
+    return ("messages" in before and bool(texts & set(chosen))) or (
+        "messages" in chosen and bool(texts & set(before))
+    )
+
+
+def _kept(
+    before: Choices, told: Mapping[Target, str], chosen: Choices
+) -> dict[Target, ColumnChoice]:
+    """Of earlier choices those that the user says nothing of, but for a text read elsewhere now."""
+    taken = {choice.column for target, choice in chosen.items() if target in TEXT_TARGETS}
+    return {
+        target: choice
+        for target, choice in before.items()
+        if target not in told and not (target in TEXT_TARGETS and choice.column in taken)
+    }
 
 
 def check_complete(mapping: ColumnMapping, columns: Sequence[str]) -> None:
@@ -146,13 +172,13 @@ def check_complete(mapping: ColumnMapping, columns: Sequence[str]) -> None:
             )
 
 
-def _made(chosen: Mapping[Target, ColumnChoice], columns: Sequence[str]) -> ColumnMapping:
+def _made(chosen: Choices, columns: Sequence[str]) -> ColumnMapping:
     taken = {choice.column for choice in chosen.values()}
     unused = tuple(name for name in columns if name not in taken)
     return ColumnMapping(columns=dict(chosen), unused=unused)
 
 
-def _check_no_contradiction(chosen: Mapping[Target, ColumnChoice]) -> None:
+def _check_no_contradiction(chosen: Choices) -> None:
     texts = {"prompt", "demonstration"} & set(chosen)
     if "messages" in chosen and texts:
         raise FileError(
@@ -166,7 +192,7 @@ def _find(
     target: Target,
     columns: Sequence[str],
     sample: Sequence[Row],
-    chosen: Mapping[Target, ColumnChoice],
+    chosen: Choices,
 ) -> ColumnChoice | None:
     free = _free_columns(target, columns, chosen)
     if target == "input":
@@ -186,7 +212,7 @@ def _find(
     return found
 
 
-def _find_input(free: Sequence[str], chosen: Mapping[Target, ColumnChoice]) -> ColumnChoice | None:
+def _find_input(free: Sequence[str], chosen: Choices) -> ColumnChoice | None:
     """Alpaca's second half of a prompt."""
     prompt = chosen.get("prompt")
     names = {plain(name): name for name in free}
@@ -202,9 +228,7 @@ def _find_answer_beside(column: str, free: Sequence[str]) -> ColumnChoice | None
     return ColumnChoice(column=found.column, reason=reason) if found else None
 
 
-def _free_columns(
-    target: Target, columns: Sequence[str], chosen: Mapping[Target, ColumnChoice]
-) -> list[str]:
+def _free_columns(target: Target, columns: Sequence[str], chosen: Choices) -> list[str]:
     """Columns that may be guessed for ``target``: a reference may well be the answer, too."""
     is_text = target in TEXT_TARGETS
     taken = {c.column for other, c in chosen.items() if other in TEXT_TARGETS or not is_text}
@@ -232,7 +256,7 @@ def _known(column: str, columns: Sequence[str]) -> str:
     )
 
 
-def _is_shadowed(target: Target, chosen: Mapping[Target, ColumnChoice]) -> bool:
+def _is_shadowed(target: Target, chosen: Choices) -> bool:
     """Turns hold prompt and demonstration themselves, and are never found by name alone."""
     texts = ("prompt", "input", "demonstration")
     return target == "messages" or ("messages" in chosen and target in texts)
@@ -245,18 +269,9 @@ def _find_turns(columns: Sequence[str], sample: Sequence[Row]) -> ColumnChoice |
     others = [] if has_texts else [name for name in columns if name not in usual]
     others = [name for name in others if plain(name) not in NAMES["tools"]]
     for name in (*usual, *others):
-        if any(_holds_turns(row.fields.get(name)) for row in sample):
+        if any(holds_turns(row.fields.get(name)) for row in sample):
             return ColumnChoice(column=name, reason="it holds lists of turns")
     return None
-
-
-def _holds_turns(value: Any) -> bool:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return False
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _find_by_name(target: Target, columns: Sequence[str]) -> ColumnChoice | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from backend.atomic import size_of
 from backend.data.columns import TARGETS
-from backend.data.files import check_file
+from backend.data.files import check_file, encoding_of, read_head
 from backend.data.formats.row import kind_of
 from backend.data.mapping import ColumnMapping, Remembered, check_complete
 from backend.data.readers import detect, read
@@ -21,6 +21,8 @@ from backend.data.validation import SAMPLE, Draft, Entry, RowReader, draft
 SHOWN_ROWS: Final = 20
 _SHOWN_CHARACTERS: Final = 600
 _EXAMPLES: Final = 3
+_COUNTED: Final = 100
+_TEXTS: Final = frozenset({"jsonl", "json", "csv", "text"})
 
 Document = dict[str, Any]
 
@@ -43,6 +45,7 @@ def preview(
     try:
         check_file(path, max_mib)
         form = detect(path)
+        encoding = encoding_of(read_head(path)) if form in _TEXTS else ""
         with closing(read(path)) as rows:  # type: ignore[type-var]
             found = draft(rows, overrides, remembered)
             first = list(islice(found.rows, SAMPLE))
@@ -57,6 +60,8 @@ def preview(
         "file": path.name,
         "bytes": size_of(path),
         "format": form,
+        # Of the files in a zip or folder each has its own.
+        "encoding": encoding,
         "shape": {"name": found.shape.name, "reason": found.shape.reason},
         "targets": list(TARGETS),
         "mapping": found.mapping.model_dump(mode="json"),
@@ -65,9 +70,16 @@ def preview(
         "as_in": reused,
         "offered": _offered(found, others),
         "rows": shown[:SHOWN_ROWS],
+        "tags": _counts(tag for row in shown for tag in row.get("tags", ())),
+        "groups": _counts(row["group"] for row in shown if row.get("group") is not None),
         "looked_at": len(first),
         "faulty": sum(bool(row["problems"]) for row in shown),
     }
+
+
+def _counts(names: Iterable[str]) -> list[tuple[str, int]]:
+    """Names with how many of the first rows have them, the most frequent first."""
+    return Counter(names).most_common(_COUNTED)
 
 
 def _raise_first(entries: Iterable[Entry]) -> None:
@@ -116,13 +128,17 @@ def _row(entry: Entry, reader: RowReader) -> Document:
         "fields": {name: shown(value) for name, value in entry.fields.items()},
         "turns": [{"role": turn.role, "content": shown(turn.content)} for turn in row.messages],
         "demonstration": shown(row.demonstration),
-        "reference": row.reference,
-        "tags": list(row.tags),
-        "id": row.id,
-        "group": row.group,
+        "reference": [shown(text) for text in _texts(row.reference)],
+        "tags": [shown(tag) for tag in row.tags],
+        "id": shown(row.id),
+        "group": None if row.group is None else shown(row.group),
         "side": made.side,
         "problems": [],
     }
+
+
+def _texts(reference: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (reference,) if isinstance(reference, str) else reference or ()
 
 
 def _faulty(first: Problem, problems: Sequence[Problem]) -> Document:

@@ -41,6 +41,13 @@ class Report(Frozen):
     counts: dict[str, int] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    def warned(self, kind: str, count: int, text: str) -> Report:
+        """The report with one more warning about ``count`` rows, unless there are none."""
+        if not count:
+            return self
+        counts = {**self.counts, kind: self.counts.get(kind, 0) + count}
+        return self.model_copy(update={"counts": counts, "warnings": (*self.warnings, text)})
+
 
 class ReportedDataError(DataError):
     """Rows that cannot be taken; ``report`` names them all, the message only ``first``."""

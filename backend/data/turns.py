@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final, Literal, get_args
 
@@ -32,6 +33,16 @@ _CALL_ROLE: Final = "function_call"
 _ROLE_KEYS: Final = ("role", "from")
 _CONTENT_KEYS: Final = ("content", "value")
 _TURN: Final = '{"role": ..., "content": ...}'
+
+
+def holds_turns(value: Any) -> bool:
+    """Whether a field seems to hold turns: a list of objects, or such a list as text."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def read_turns(value: Any, column: str) -> tuple[tuple[Message, ...], str]:

@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from backend.data.demonstration import Message
 from backend.models.language_model import LanguageModel
 from backend.training.divergence import token_logprobs
-from backend.training.packing import left_pad
+from backend.training.prefill import prefill
 
 
 @torch.no_grad()
@@ -44,28 +43,24 @@ def _read_choices(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states [C, T, H] that predict the tokens of C choices, their mask and ids [C, T]."""
     device, pad_id = model.compute.device, model.tokenizer.pad_id
-    ids_BP, mask_BP, positions_BP = left_pad(prompts, pad_id, device)
-    cache = DynamicCache(config=model.network.config)
-    prompt_BPH = model.backbone(
-        input_ids=ids_BP,
-        attention_mask=mask_BP,
-        position_ids=positions_BP,
-        past_key_values=cache,
-        use_cache=True,
-    ).last_hidden_state
+    read = prefill(model, prompts)
     owner_C = torch.repeat_interleave(
         torch.arange(len(prompts), device=device), torch.tensor(counts, device=device)
     )
-    cache.batch_select_indices(owner_C)
+    read.cache.batch_select_indices(owner_C)
     length = max(len(choice) for choice in choices)
     ids_CT = torch.tensor([c + [pad_id] * (length - len(c)) for c in choices], device=device)
     mask_CT = torch.tensor([[1] * len(c) + [0] * (length - len(c)) for c in choices], device=device)
+    last_C1H = read.last_BH[owner_C, None]
+    if length == 1:
+        return last_C1H, mask_CT.bool(), ids_CT
+    # Nothing is predicted from a choice's last token.
+    before_last = torch.arange(length - 1, device=device)
     choice_CTH = model.backbone(
-        input_ids=ids_CT,
-        attention_mask=torch.cat([mask_BP[owner_C], mask_CT], 1),
-        position_ids=mask_BP.sum(1)[owner_C, None] + torch.arange(length, device=device)[None],
-        past_key_values=cache,
+        input_ids=ids_CT[:, :-1],
+        attention_mask=torch.cat([read.mask_BP[owner_C], mask_CT[:, :-1]], 1),
+        position_ids=read.next_positions_B1[owner_C] + before_last,
+        past_key_values=read.cache,
         use_cache=True,
     ).last_hidden_state
-    last_C1H = prompt_BPH[owner_C, -1:]
-    return torch.cat([last_C1H, choice_CTH[:, :-1]], 1), mask_CT.bool(), ids_CT
+    return torch.cat([last_C1H, choice_CTH], 1), mask_CT.bool(), ids_CT

@@ -30,7 +30,7 @@ BATCH_ROWS: Final = 32
 KL_ROWS: Final = 8
 _TOO_LONG: Final = Score(0.0, "the prompt is too long for the model")
 # Raised when scoring changes, so that stored evaluations of base models are not reused.
-SCORING: Final = 1
+SCORING: Final = 2
 
 
 class ProbeUnavailable(UserError):
@@ -174,14 +174,14 @@ class ChoiceProbe:
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
         rows = some(self.rows, limit, _id)
-        items = []
-        for start in range(0, len(rows), BATCH_ROWS):
-            span = rows[start : start + BATCH_ROWS]
-            items += [
-                self._item(row, s)
-                for row, s in zip(span, choice_logprobs(model, span), strict=True)
-            ]
-        return items
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]["question"]))
+        items: dict[int, Item] = {}
+        with model.merged():
+            for start in range(0, len(order), BATCH_ROWS):
+                span = order[start : start + BATCH_ROWS]
+                logprobs = choice_logprobs(model, [rows[i] for i in span])
+                items |= {i: self._item(rows[i], s) for i, s in zip(span, logprobs, strict=True)}
+        return [items[i] for i in range(len(rows))]
 
     def _item(self, row: Mapping[str, Any], logprobs: list[float]) -> Item:
         choices, right = row["choices"], int(row["answer"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from backend.errors import StateError
+from backend.jobs.archives import check_not_archived
 from storage.artifacts import Artifacts
 from storage.database import Database
 from storage.models import Checkpoint
+from storage.runs import Runs
 
 
 def find_checkpoint(database: Database, run_id: str, step: int | None = None) -> Checkpoint:
@@ -21,6 +23,8 @@ def find_checkpoint(database: Database, run_id: str, step: int | None = None) ->
             where=f"run {run_id}",
             remedy="give one of these, or none for the last",
         )
+    if run := Runs(database).get(run_id):
+        check_not_archived(database, run)
     raise StateError(
         "the run has no checkpoint yet",
         where=f"run {run_id}",

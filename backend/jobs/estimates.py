@@ -11,7 +11,7 @@ from backend.data.demonstration import Demonstration, Message
 from backend.errors import ModelError
 from backend.evaluation.probe_names import expand
 from backend.jobs.documents import Document
-from backend.jobs.tasks import demonstrations, find_task
+from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.methods import resolve
 from backend.models.estimate import estimate, in_words, refusal
 from backend.models.hardware import hardware_profile
@@ -26,6 +26,7 @@ SAMPLED_ROWS: Final = 64
 # English text by the tokenizers of today's models, for models that are not on this disk yet.
 CHARACTERS_A_TOKEN: Final = 4.0
 TURN_TOKENS: Final = 6
+SHORTEST: Final = Lengths(prompt=1, teacher_prompt=0, demonstration=1)
 _SMALLEST: Final = {"task": "any", "method": "sft", "steps": 1, "batch_size": 1,
                     "adapter": {"rank": 1}, "rollout": {"max_new_tokens": 1}}  # fmt: skip
 
@@ -38,8 +39,7 @@ def estimate_run(
     Raises ModelError or ConfigError for a run that cannot work here.
     """
     stored = find_task(database, config.task)
-    rows = demonstrations(database, stored.version.id, "training", SAMPLED_ROWS)
-    lengths = _lengths(config, settings, rows)
+    lengths = lengths_of(database, settings, config, stored)
     scoring = planned_scoring(
         config, expand(config.evaluate.probes), stored.version.held_out, lengths
     )
@@ -53,17 +53,29 @@ def estimate_run(
     return {"known": True, "words": in_words(found), **asdict(found)}
 
 
+def lengths_of(
+    database: Database, settings: Settings, config: RunConfig, stored: StoredTask
+) -> Lengths:
+    """How long the rows of the run's task are, by its first ones."""
+    rows = demonstrations(database, stored.version.id, "training", SAMPLED_ROWS)
+    return _lengths(config, settings, rows)
+
+
 def check_memory(settings: Settings, model: str) -> None:
     """Raises ModelError for a model that cannot even answer here: its weights do not fit.
 
     What the smallest step of training needs is hardly more than that.
     """
     profile = hardware_profile(settings)
-    found = estimate(resolve(_SMALLEST | {"model": model}), Lengths(1, 0, 1), [], profile,
-                     settings.home)  # fmt: skip
+    found = estimate(smallest(model), SHORTEST, [], profile, settings.home)
     refused = None if found is None else refusal(found, profile, forced=True)
     if refused is not None:
         raise ModelError(refused.message, where="model", remedy="choose a smaller model")
+
+
+def smallest(model: str) -> RunConfig:
+    """The least that a model can be made to do; hardly more than holding it."""
+    return resolve(_SMALLEST | {"model": model})
 
 
 def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration]) -> Lengths:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from backend.atomic import size_of
 from backend.errors import StateError
-from backend.jobs import backups
+from backend.jobs import archives, backups
 from backend.jobs.queue import find_run
 from backend.jobs.work.context import run_folder
 from backend.settings import Settings
@@ -59,6 +59,26 @@ class LabKeeping:
                 raise _still_used(run, "it was queued again meanwhile")
             shutil.rmtree(run_folder(self._settings, run.id), ignore_errors=True)
         return document
+
+    def archive(self, names: Sequence[str], *, preview: bool = True) -> Document:
+        """Packs these runs' checkpoints and traces away unless it is a preview; ``packed`` bytes.
+
+        Raises as delete does, and StateError for a run that has nothing to pack.
+        """
+        runs = [find_run(self._database, name) for name in names]
+        self._check(runs)
+        for run in runs:
+            archives.check_not_archived(self._database, run)
+        document: Document = {"archived": not preview, "runs": self._runs(runs)}
+        for run, found in zip(runs, document["runs"] if not preview else (), strict=False):
+            found["packed"] = archives.archive(self._database, self._settings, run)
+        return document
+
+    def unarchive(self, name: str) -> Document:
+        """Puts an archived run's checkpoints and traces back. Raises StateError and DataError."""
+        run = find_run(self._database, name)
+        archives.unarchive(self._database, self._settings, run)
+        return self._runs([run])[0]
 
     def collect(self, *, preview: bool = True) -> Document:
         """The files that nothing refers to, and their going unless it is a preview."""

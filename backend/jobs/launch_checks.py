@@ -15,6 +15,7 @@ from backend.export.adapter import MANIFEST
 from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.estimates import check_memory
 from backend.jobs.job_configs import EvaluationConfig
+from backend.jobs.slots import most_devices
 from backend.jobs.tasks import StoredTask, find_task
 from backend.jobs.work.context import checkpoint_folder
 from backend.method_checks import FROM_GROUP
@@ -39,6 +40,7 @@ def check_run(database: Database, settings: Settings, config: RunConfig) -> None
     check_probes(database, settings, config.evaluate.probes)
     check_along(config.evaluate)
     _check_stop_rules(config)
+    check_devices(settings, config.devices)
     find_source(config.model, settings.home)
     if config.adapter.four_bit:
         check_four_bit(hardware_profile(settings))
@@ -113,6 +115,17 @@ def check_along(evaluate: EvaluateConfig) -> None:
             f"({', '.join(probes)})",
             where="evaluate.along",
             remedy="add it to evaluate.probes, or take it out",
+        )
+
+
+def check_devices(settings: Settings, wanted: int) -> None:
+    """Raises ConfigError for more devices than the lab has slots."""
+    most = most_devices(settings)
+    if wanted > most:
+        raise ConfigError(
+            f"the run wants {wanted} devices, and this lab has {most}",
+            where="devices",
+            remedy=f"set devices to {most}; or, where it has more: SDLAB_SLOTS=gpu:0,gpu:1",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.errors import ConfigError, NotFound, StateError
+from backend.jobs.archives import check_not_archived
 from backend.settings import Settings
 from storage.database import Database
 from storage.models import ACTIVE, FINAL, Run
@@ -38,6 +39,7 @@ def resume(database: Database, settings: Settings, run_id: str) -> Run:
     it is cancelled, failed or lost, and where the run that it goes on from must be resumed first.
     """
     _check_earlier(database, run_id)
+    check_not_archived(database, _get(database, run_id))
     found = Runs(database).requeue(run_id, settings.max_attempts)
     if found == "done":
         raise StateError(

@@ -7,11 +7,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import numpy as np
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
@@ -20,10 +18,12 @@ from backend.errors import Replaced
 from backend.evaluation.probe_names import task_probe
 from backend.jobs.checkpoint_keeping import superfluous
 from backend.jobs.closing import PHASE, first_scores
+from backend.jobs.mirrors import NOWHERE, Mirrors
 from backend.jobs.patience import patiently
+from backend.jobs.trace_rows import trace_row
 from backend.jobs.verdicts import failure_details, keep_verdicts
 from backend.settings import Settings
-from backend.training.recorder import Evaluation, Item, TokenTrace, Trace
+from backend.training.recorder import Evaluation, Item, Trace
 from storage import models
 from storage.artifacts import let_checkpoints_go, put_artifact, put_checkpoint
 from storage.claims import Claim, hold
@@ -31,7 +31,7 @@ from storage.database import Database
 from storage.evaluations import Evaluations, forget_evaluations_after, put_evaluation
 from storage.metrics import Point, forget_metrics_after, put_metrics
 from storage.runs import Runs
-from storage.traces import forget_traces_after, pack, put_trace, stored_bytes, trace_id
+from storage.traces import forget_traces_after, put_trace, stored_bytes
 
 BATCH: Final = 200
 BATCH_S: Final = 2.0
@@ -57,12 +57,14 @@ class StoredRecorder:
         settings: Settings,
         config: Mapping[str, Any],
         *,
+        mirrors: Mirrors = NOWHERE,
         stop: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._claim = Claim(run_id, owner, attempt)
         self._home = settings.home
+        self._mirrors = mirrors
         traces = config.get("traces") or {}
         self._cap_mib = float(traces.get("max_mib", TracesConfig().max_mib))
         self._keep = int(config.get("keep_checkpoints") or 0)
@@ -80,6 +82,7 @@ class StoredRecorder:
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         self._points += [(key, step, float(value)) for key, value in values.items()]
+        self._mirrors.metrics(step, values)
         if len(self._points) >= BATCH:
             self.flush()
         self._flush_if_due()
@@ -102,7 +105,7 @@ class StoredRecorder:
         place = (trace.step, trace.kind)
         position = self._positions[place]
         self._positions[place] += 1
-        row = _trace_row(self._claim.run_id, trace, position)
+        row = trace_row(self._claim.run_id, trace, position)
 
         def put(session: Session) -> bool:
             known = session.get(models.Trace, row.id)
@@ -156,6 +159,7 @@ class StoredRecorder:
                 put_artifact(session, kept)
 
         self._write(put)
+        self._mirrors.evaluation(step, evaluation, subset=subset)
 
     def known_evaluation(self, fingerprint: str) -> Evaluation | None:
         known = Evaluations(self._database).known(fingerprint)
@@ -265,31 +269,3 @@ class StoredRecorder:
             level=level,
             data=data or None,
         )
-
-
-def _trace_row(run_id: str, trace: Trace, position: int) -> models.Trace:
-    tokens = trace.tokens
-    blob = pack({part.name: getattr(tokens, part.name) for part in fields(TokenTrace)})
-    texts = {
-        "student_prompt": trace.student_prompt,
-        "teacher_prompt": trace.teacher_prompt,
-        "completion": trace.completion,
-        "demonstration": trace.demonstration,
-        "teacher_answer": trace.teacher_answer,
-        "base_answer": trace.base_answer,
-    }
-    count = int(tokens.token_ids_T.size)
-    return models.Trace(
-        id=trace_id(run_id, trace.step, trace.kind, position),
-        run_id=run_id,
-        step=trace.step,
-        kind=trace.kind,
-        position=position,
-        demonstration_id=trace.demonstration_id,
-        source=trace.source,
-        tokens=count,
-        mean_divergence=float(np.mean(tokens.divergence_T)) if count else None,
-        bytes=len(blob) + sum(len(text.encode()) for text in texts.values() if text),
-        blob=blob,
-        **texts,
-    )

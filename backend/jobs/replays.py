@@ -34,6 +34,13 @@ def replay_run(database: Database, settings: Settings, name: str, step: int) -> 
             where=f"run {run.id}",
             remedy=f"name a step of a training run; {known}",
         )
+    if run.config.get("devices", 1) > 1:
+        raise StateError(
+            f"{run.name} was trained on {run.config['devices']} devices, whose sums one device "
+            "does not repeat bit for bit",
+            where=f"run {run.id}",
+            remedy="replay a run on one device",
+        )
     check_memory(settings, run.model)
     return Run(
         name=f"{run.name} · replay of step {step}",

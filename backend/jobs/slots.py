@@ -45,12 +45,20 @@ def offers(names: Sequence[str]) -> tuple[Offer, ...]:
 
 
 def device_environment(slot: str | None, gpus: Sequence[str]) -> Mapping[str, str]:
-    """Variables by which a worker sees the GPU of its slot alone; they must be set before torch.
+    """Variables by which a worker sees the GPUs of its slots alone; they must be set before torch.
 
-    ``gpus`` are the names that CUDA has for this process's GPUs; without any, nothing is hidden.
+    ``slot`` names one or, with commas between, several. ``gpus`` are the names that CUDA has for
+    this process's GPUs; without any, nothing is hidden.
     """
-    kind, _, number = (slot or "").partition(":")
-    if kind == GPU:
-        place = int(number)
-        return {"CUDA_VISIBLE_DEVICES": gpus[place] if place < len(gpus) else number}
+    names = [name.partition(":") for name in (slot or "").split(",")]
+    places = [int(number) for kind, _, number in names if kind == GPU]
+    if places:
+        seen = [gpus[place] if place < len(gpus) else str(place) for place in places]
+        return {"CUDA_VISIBLE_DEVICES": ",".join(seen)}
     return {"CUDA_VISIBLE_DEVICES": ""} if gpus else {}
+
+
+def most_devices(settings: Settings) -> int:
+    """How many devices a training run can have at the same time."""
+    kinds = [name.partition(":")[0] for name in slot_names(settings)]
+    return kinds.count(GPU) or kinds.count(CPU)

@@ -31,11 +31,15 @@ from backend.jobs.work.context import run_folder
 from backend.settings import Settings
 from storage.claims import Claim, Claims
 from storage.database import Database, may_hold_up, may_pass
+from storage.metrics import Metrics
 from storage.models import ACTIVE, Run, SupervisorLock
 from storage.runs import Runs
 from storage.supervisors import Supervisors
 
 log = logging.getLogger("sdlab.supervisor")
+
+# The step that is on its way, and time for its checkpoint.
+_STEPS_OF_GRACE: Final = 3.0
 
 # The owners in this process that are not closed. One that failed may have left its row behind,
 # and its process, which is this one, lives on.
@@ -230,9 +234,12 @@ class Supervisor:
             self._claims.cancel(claim_of(run))
             if process is not None:
                 send(process, signal.SIGTERM)
-        elif self._now_s - watch.told_s > self._settings.grace_s and process is not None:
+            # Longer than a step and a save, however long the run's steps are.
+            step_s = Metrics(self._database).latest(run.id).get("step_s", 0.0)
+            watch.grace_s = max(self._settings.grace_s, _STEPS_OF_GRACE * step_s)
+        elif self._now_s - watch.told_s > watch.grace_s and process is not None:
             watch.killed_because = (
-                f"its worker did not stop within {self._settings.grace_s:g} s and was killed"
+                f"its worker did not stop within {watch.grace_s:g} s and was killed"
             )
             send(process, SIGKILL)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.data.load import Loading, Watch, unwatched
 from backend.data.mapping import parse_overrides
-from backend.data.split import Together, parse_held_out
+from backend.data.split import HeldOut, Together, parse_held_out
 from backend.jobs.documents import Document, task_document, version_document
 from backend.jobs.task_edits import edit_task, write_task
 from backend.jobs.tasks import (
@@ -39,7 +39,7 @@ class TaskVerbs:
         columns: Sequence[str] = (),
         scorer: str = "exact",
         scorer_options: str = "",
-        held_out: str = "auto",
+        held_out: str | HeldOut = "auto",
         together: Together = "group",
         seed: int = 0,
         keep_good: bool = False,
@@ -49,14 +49,15 @@ class TaskVerbs:
         """Stores a file of demonstrations as a version of a task, all or nothing.
 
         ``columns`` are mappings like ``prompt=question``; ``held_out`` is a share, a number of
-        rows, ``tag=NAME``, ``group=NAME``, a file, or ``auto``: the file's own split, else 0.2.
+        rows, ``tag=NAME``, ``group=NAME``, a file, or ``auto``: the file's own split, else 0.2;
+        or such a value itself.
         ``scorer`` is NAME, NAME:VALUE or NAME:{...}, with more parameters in ``scorer_options``.
         Rows of one group or first tag stay ``together``. Faulty rows go to the file ``faulty_to``,
         and what ``watch`` raises ends it all. Raises DataError, with a report of faulty rows.
         """
         loading = Loading(
             overrides=parse_overrides(columns),
-            held_out=parse_held_out(held_out),
+            held_out=parse_held_out(held_out) if isinstance(held_out, str) else held_out,
             together=together,
             seed=seed,
             keep_good=keep_good,

@@ -20,6 +20,7 @@ from backend.data.spool import StoredRows
 from backend.data.writing import to_jsonl, write_csv
 from backend.errors import DataError, NotFound, StateError
 from backend.evaluation.scorers import choose
+from backend.evaluation.suitability import unsuited
 from backend.jobs.task_files import kept_uploads
 from backend.settings import Settings
 from storage.columns import JsonText
@@ -211,7 +212,9 @@ def load_new_task(database: Database, settings: Settings, new: NewTask) -> Loade
         scratch=settings.home,
         remembered=remembered(database, new.name),
     )
-    return load_demonstrations(new.path, loading)
+    loaded = load_demonstrations(new.path, loading)
+    count, words = unsuited(choose(loading.scorer), loaded.held_out)
+    return replace(loaded, report=loaded.report.warned("scorer", count, words))
 
 
 def remembered(database: Database, name: str) -> list[Remembered]:

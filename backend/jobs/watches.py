@@ -13,6 +13,8 @@ from backend.jobs.identity import end_group, is_alive, is_here, send
 from storage.claims import Claim, Process
 from storage.models import Run, SupervisorLock
 
+# A worker's, where one of the processes that it started for its other devices is gone.
+EXIT_RANK: Final = 5
 SIGKILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -25,6 +27,7 @@ class Watch:
     process: Process | None = None
     child: subprocess.Popen[bytes] | None = None
     told_s: float | None = None
+    grace_s: float = 0.0
     killed_because: str = ""
     place: tuple[int, str] = (-1, "")
     moved_s: float = 0.0
@@ -99,6 +102,8 @@ def _is_gone(process: Process | None) -> bool:
 
 
 def _ending(code: int) -> str:
+    if code == EXIT_RANK:
+        return "one of the processes that train it together ended; its log says more"
     if code >= 0:
         return f"its worker ended with exit code {code}"
     name = signal.Signals(-code).name

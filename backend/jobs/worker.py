@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,8 +28,10 @@ from backend.errors import (
     is_out_of_memory,
 )
 from backend.jobs.identity import this_process
+from backend.jobs.mirrors import Mirrored, Mirrors
 from backend.jobs.patience import patiently
 from backend.jobs.recorder import StoredRecorder
+from backend.jobs.usage import Usage
 from backend.jobs.work.context import JobContext, Work, run_folder
 from backend.settings import Settings
 from storage.claims import Claim, Claims
@@ -54,8 +56,8 @@ def main(
     options = _parse(argv)
     settings = settings or Settings(home=options.home)
     if not inline:
-        _log_to_stderr()
-        _tell_stacks()
+        log_to_stderr()
+        tell_stacks()
     database = open_database(settings.database)
     try:
         if (state := patiently(lambda: schema_state(database))) != "current":
@@ -82,10 +84,16 @@ def _attempt(database: Database, settings: Settings, claim: Claim, work: str, in
         log.warning("run %s went to another attempt: nothing to do", claim.run_id)
         return EXIT_REPLACED
     log.info("run %s, attempt %d, kind %s", run.id, run.attempt, run.kind)
-    beat = _Beat(database, claim, settings.beat_s, on_replaced=None if inline else _exit_at_once)
-    recorder = StoredRecorder(
-        database, run.id, claim.owner, claim.attempt, settings, run.config, stop=stop
+    beat = _Beat(database, claim, settings.beat_s, is_alone=not inline)
+    mirrors = Mirrors(
+        settings.mirror_names,
+        Mirrored(run.id, run.name, run_folder(settings, run.id) / "mirrors", run.config),
+        lambda message: claims.tell(claim, "mirror", message),
     )
+    recorder = StoredRecorder(
+        database, run.id, claim.owner, claim.attempt, settings, run.config, mirrors=mirrors,
+        stop=stop,
+    )  # fmt: skip
     beat.start()
     try:
         state, error = _work(run, work, database, settings, recorder)
@@ -98,6 +106,8 @@ def _attempt(database: Database, settings: Settings, claim: Claim, work: str, in
         log.warning("run %s went to another attempt; this one's end is not stored", run.id)
         return EXIT_REPLACED
     log.info("run %s is %s", run.id, state)
+    # Once the run has ended, so that a slow one keeps nobody waiting.
+    mirrors.close()
     return EXIT_DONE
 
 
@@ -168,17 +178,20 @@ def _document(error: Exception, run: Run) -> dict[str, Any]:
 
 
 class _Beat:
-    """A thread that raises the run's beat until it is ended."""
+    """A thread that raises the run's beat, and tells what the worker takes, until it is ended."""
 
     def __init__(
         self,
         database: Database,
         claim: Claim,
         every_s: float,
-        on_replaced: Callable[[], None] | None,
+        *,
+        is_alone: bool,
     ) -> None:
         self._claims, self._claim, self._every_s = Claims(database), claim, every_s
-        self._on_replaced = on_replaced
+        # What a process takes that others work in as well says nothing of the run.
+        self._usage = Usage() if is_alone else None
+        self._is_alone = is_alone
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
 
@@ -192,21 +205,19 @@ class _Beat:
     def _run(self) -> None:
         while not self._ended.wait(self._every_s):
             try:
-                held = self._claims.beat(self._claim)
+                use = None if self._usage is None else self._usage.sample()
+                held = self._claims.beat(self._claim, use)
             except SQLAlchemyError as error:
                 # The next beat may succeed; if none does, the supervisor ends this worker.
                 log.warning("beat failed: %s", error)
                 continue
             if not held:
                 log.warning("run %s went to another attempt: exit", self._claim.run_id)
-                if self._on_replaced is not None:
-                    self._on_replaced()
+                if self._is_alone:
+                    # The work is in the middle of something; whatever it would still write is
+                    # not wanted.
+                    os._exit(EXIT_REPLACED)
                 return
-
-
-def _exit_at_once() -> None:
-    # The work is in the middle of something; whatever it would still write is not wanted.
-    os._exit(EXIT_REPLACED)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -219,14 +230,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """What is logged goes into the run's log."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.captureWarnings(True)
 
 
-def _tell_stacks() -> None:
+def tell_stacks() -> None:
     """A crash within native code, or a SIGUSR1, writes all threads' stacks into the log."""
     faulthandler.enable()
     if hasattr(signal, "SIGUSR1"):

@@ -11,8 +11,8 @@ from typing import Final
 from backend.config import RunConfig
 from backend.errors import ConfigError, ModelError, UserError
 from backend.models.dimensions import Dimensions, read_dimensions
-from backend.models.four_bit import BYTES_PER_WEIGHT
 from backend.models.hardware import HardwareProfile
+from backend.models.memory import MIB, adapter_bytes, gib, memory_parts
 from backend.models.on_disk import folder_on_disk
 from backend.models.sources import find_source
 from backend.models.workload import Lengths, Scoring, StepWork, step_work
@@ -29,16 +29,9 @@ _LAYER_S: Final = 0.0005
 _PROBE_PADDING: Final = 1.25
 _READING_EFFICIENCY: Final = 0.7
 
-# MiB. Measured in a worker: 356 after the imports, 936 with SmolLM2 loaded (513 of weights).
-_RUNTIME_MIB: Final = {"cpu": 420.0, "gpu": 700.0}
-# What a step's tensors leave unusable between them. Measured with glibc kept from giving memory
-# back (as workers do): 843 MiB of activations and logits grew to 1,400 within two steps.
-_FRAGMENTATION: Final = {"cpu": 1.65, "gpu": 1.2}
-_CHUNK_TOKENS: Final = 64
 _START_S: Final = 15.0
 _CONVERT_S: Final = 40.0
 _BUNDLED_DISK_MIB: Final = 520.0
-_MIB: Final = 2.0**20
 
 
 @dataclass(frozen=True)
@@ -75,10 +68,12 @@ def estimate(
     if size is None:
         return None
     work, costs = step_work(config, lengths), _Costs(size, profile)
-    step = _step_s(config, lengths, work, costs)
+    # At best: what devices tell each other takes some time, too. A CPU's cores are only shared out.
+    shared = config.devices if profile.is_gpu else 1
+    step = {name: s / shared for name, s in _step_s(config, lengths, work, costs).items()}
     is_bundled = find_source(config.model, home).kind == "bundled"
     fetched = 0.0 if folder_on_disk(config.model, home) else _weights_mib(size, is_bundled)
-    memory = _memory_mib(config, lengths, work, size, profile)
+    memory = memory_parts(config, lengths, size, is_gpu=profile.is_gpu)
     once = {
         "evaluation_s": math.fsum(costs.scoring_s(one) for one in scoring),
         "start_s": _START_S + (_CONVERT_S if is_bundled and fetched else 0.0),
@@ -112,8 +107,8 @@ def refusal(
             knobs = "train an adapter instead of all weights (adapter.full), " + knobs
         return ModelError(
             f"{estimate.model} ({_weights(estimate.parameters)}) needs about "
-            f"{_gib(estimate.peak_memory_mib)} of memory, and this machine ({profile.device}) has "
-            f"{_gib(profile.memory_mib_total)}",
+            f"{gib(estimate.peak_memory_mib)} of memory, and this machine ({profile.device}) has "
+            f"{gib(profile.memory_mib_total)}",
             where="model",
             remedy=f"{knobs if fits else ''}choose a smaller model",
         )
@@ -132,9 +127,9 @@ def in_words(estimate: Estimate | None) -> str:
     """``about 6 minutes here, 2.4 GiB of memory``."""
     if estimate is None:
         return "time and memory unknown: neither the model's files nor its name tell its size"
-    words = f"{duration(estimate.total_s)} here, {_gib(estimate.peak_memory_mib)} of memory"
+    words = f"{duration(estimate.total_s)} here, {gib(estimate.peak_memory_mib)} of memory"
     if estimate.download_mib:
-        words += f", after a download of {_gib(estimate.download_mib)}"
+        words += f", after a download of {gib(estimate.download_mib)}"
     return f"{words} ({estimate.note})" if estimate.note else words
 
 
@@ -224,68 +219,21 @@ def _step_s(config: RunConfig, lengths: Lengths, work: StepWork, costs: _Costs) 
     }
 
 
-def _memory_mib(
-    config: RunConfig, lengths: Lengths, work: StepWork, size: Dimensions, profile: HardwareProfile
-) -> dict[str, float]:
-    """Peak memory by part. Activations: what a layer keeps of each token for its backward pass."""
-    kind = "gpu" if profile.is_gpu else "cpu"
-    rows = min(config.micro_batch_size or work.rows, work.rows)
-    row_tokens = lengths.prompt + work.longest_completion
-    width = 8 * size.hidden + 2 * (size.attention + size.kv) + 4 * size.mlp
-    # DoRA keeps what the layer gives and what the adapter adds apart.
-    width += 2 * size.output_width // size.layers if config.adapter.dora else 0
-    value_bytes = 3 if profile.is_gpu else 4
-    kept = rows * row_tokens * (size.layers * width * value_bytes + 4 * row_tokens)
-    logits = 3 * _CHUNK_TOKENS * size.vocabulary * 4
-    cache = work.rows * (max(lengths.prompt, lengths.teacher_prompt) + work.longest_completion)
-    cache *= 2 * size.layers * size.kv * profile.bytes_per_weight
-    copies = 5 if config.teacher.weights == "ema" else 4
-    return {
-        "runtime_mib": _RUNTIME_MIB[kind],
-        "weights_mib": _base_bytes(config, size, profile) / _MIB,
-        "adapter_mib": copies * _adapter_bytes(config, size) / _MIB,
-        "activations_mib": _FRAGMENTATION[kind] * (kept + logits) / _MIB,
-        "cache_mib": cache / _MIB,
-    }
-
-
-def _adapter_bytes(config: RunConfig, size: Dimensions) -> float:
-    """What is trained, in fp32; where that is all weights, the base is a copy beside them."""
-    if config.adapter.full:
-        return size.parameters * 4.0
-    share = 1.0 if config.adapter.targets == "all-linear" else len(config.adapter.targets) / 7
-    weights = config.adapter.rank * size.adapter_width
-    weights += size.output_width if config.adapter.dora else 0
-    return weights * share * 4.0
-
-
-def _base_bytes(config: RunConfig, size: Dimensions, profile: HardwareProfile) -> float:
-    """In 4 bits are the layers' weights; experts, which are no linear layers, stay as they are."""
-    if not config.adapter.four_bit:
-        return size.parameters * float(profile.bytes_per_weight)
-    whole = size.parameters - size.active
-    return size.active * BYTES_PER_WEIGHT + whole * profile.bytes_per_weight
-
-
 def _checkpoints_mib(config: RunConfig, size: Dimensions) -> float:
     """Adapter, its average and two moments in every checkpoint, and the adapter at the end."""
     written = math.ceil(config.steps / config.checkpoint_every)
     # The best one stays beside the last, and the newest is written before the oldest goes.
     kept = min(written, config.keep_checkpoints + 2) if config.keep_checkpoints else written
     copies = 4 * kept + 1
-    return copies * _adapter_bytes(config, size) / _MIB
+    return copies * adapter_bytes(config, size) / MIB
 
 
 def _weights_mib(size: Dimensions, is_bundled: bool) -> float:
     """Bundled models are written in fp32; hubs mostly hold bf16."""
-    return _BUNDLED_DISK_MIB if is_bundled else size.parameters * 2 / _MIB
+    return _BUNDLED_DISK_MIB if is_bundled else size.parameters * 2 / MIB
 
 
 def _weights(parameters: int) -> str:
     if parameters < 1e9:
         return f"{parameters / 1e6:.0f} million weights"
     return f"{parameters / 1e9:.1f} billion weights"
-
-
-def _gib(mib: float) -> str:
-    return f"{mib / 1024:.1f} GiB"

@@ -52,9 +52,10 @@ _SLOW_CORE: Final = {"matmul_gflops": 30.0, "read_gb_s": 8.0}
 # A few cores already use all of the memory's bandwidth.
 _READING_CORES: Final = 4
 _CGROUP: Final = Path("/sys/fs/cgroup")
-_CGROUP_LIMITS: Final = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+# Limit, use and statistics of a container's memory, in the second and the first version of cgroups.
+_CGROUP_MEMORY: Final = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
 
 
@@ -154,15 +155,21 @@ def cores_of_quota(cgroup: Path) -> int | None:
     return max(1, int(quota) // int(period))
 
 
-def memory_mib() -> tuple[int, int]:
+def memory_mib(cgroup: Path = _CGROUP) -> tuple[int, int]:
     """Total and available memory, of the container where one sets a limit."""
     memory = psutil.virtual_memory()
-    total, free = memory.total >> 20, memory.available >> 20
-    for limit in map(Path, _CGROUP_LIMITS):
-        text = limit.read_text().strip() if limit.is_file() else "max"
-        if text.isdecimal():
-            total = min(total, int(text) >> 20)
-    return total, min(total, free)
+    total, free = memory.total, memory.available
+    for limit, used, statistics in _CGROUP_MEMORY:
+        try:
+            most, taken = ((cgroup / name).read_text().strip() for name in (limit, used))
+            kept = dict(line.split() for line in (cgroup / statistics).read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        if most.isdecimal() and taken.isdecimal():
+            # What files keep in memory is given back when it is needed.
+            files = int(kept.get("inactive_file", 0)) + int(kept.get("active_file", 0))
+            total, free = min(total, int(most)), min(free, int(most) - int(taken) + files)
+    return total >> 20, max(0, min(total, free)) >> 20
 
 
 def _core_speed(home: Path) -> Mapping[str, float]:

@@ -1,4 +1,4 @@
-"""What one role's prompt says beyond the other's."""
+"""What one text says beyond another: a role's prompt, or a later version of a row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def prompt_difference(student: str, teacher: str) -> tuple[list[Part], list[Part
     it: the earlier turn of ``earlier-turn`` begins with its question, not within it.
     """
     end = _shared_end(student, teacher)
-    start = _shared_start(student[: len(student) - end], teacher[: len(teacher) - end])
+    start = shared_start(student[: len(student) - end], teacher[: len(teacher) - end])
     if start + end == len(student):
         start, end = _at_a_line(teacher, start, end)
     head, tail = student[:start], student[len(student) - end :]
@@ -29,7 +29,22 @@ def prompt_difference(student: str, teacher: str) -> tuple[list[Part], list[Part
     return _joined(head, ours, tail), _joined(head, theirs, tail)
 
 
-def _shared_start(a: str, b: str) -> int:
+def word_difference(before: str, after: str) -> tuple[list[Part], list[Part]]:
+    """Both texts in parts, those words marked that the other lacks."""
+    start = shared_start(before, after)
+    end = _shared_end(before[start:], after[start:])
+    # A word of which only some letters differ is another word.
+    while start and before[start - 1].isalnum():
+        start -= 1
+    while end and before[len(before) - end].isalnum():
+        end -= 1
+    head, tail = before[:start], before[len(before) - end :]
+    ours, theirs = _differ(before[start : len(before) - end], after[start : len(after) - end])
+    return _joined(head, ours, tail), _joined(head, theirs, tail)
+
+
+def shared_start(a: str, b: str) -> int:
+    """How many characters two texts begin with alike."""
     for place, (ours, theirs) in enumerate(zip(a, b, strict=False)):
         if ours != theirs:
             return place
@@ -37,7 +52,7 @@ def _shared_start(a: str, b: str) -> int:
 
 
 def _shared_end(a: str, b: str) -> int:
-    return _shared_start(a[::-1], b[::-1])
+    return shared_start(a[::-1], b[::-1])
 
 
 def _at_a_line(teacher: str, start: int, end: int) -> tuple[int, int]:

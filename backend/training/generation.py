@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from backend.models.language_model import LanguageModel
-from backend.training.packing import left_pad
+from backend.training.prefill import prefill
 
 
 @dataclass(frozen=True)
@@ -36,23 +35,17 @@ def generate(
 
     Rows that have ended leave the batch once they are half of it.
     """
-    device, pad_id = model.compute.device, model.tokenizer.pad_id
+    device = model.compute.device
     ends = torch.tensor(sorted(model.tokenizer.eos_ids), device=device)
-    inputs_BL, mask_BL, positions_BL = left_pad(prompts, pad_id, device)
-    cache = DynamicCache(config=model.network.config)
+    read = prefill(model, prompts)
+    cache, mask_BL, positions_B1 = read.cache, read.mask_BP, read.next_positions_B1
+    last_BH = read.last_BH
     completions: list[list[int]] = [[] for _ in prompts]
     rows = torch.arange(len(prompts), device=device)
     live_B = torch.ones(len(prompts), dtype=torch.bool, device=device)
-    for _ in range(sampling.max_new_tokens):
-        hidden_BLH = model.backbone(
-            input_ids=inputs_BL,
-            attention_mask=mask_BL,
-            position_ids=positions_BL,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
+    for length in range(1, sampling.max_new_tokens + 1):
         with model.compute.autocast():
-            logits_BV = model.head(hidden_BLH[:, -1])
+            logits_BV = model.head(last_BH)
         tokens_B = choose(logits_BV, sampling, generator)
         for row, token, alive in zip(
             rows.tolist(), tokens_B.tolist(), live_B.tolist(), strict=True
@@ -60,17 +53,23 @@ def generate(
             if alive:
                 completions[row].append(token)
         live_B = live_B & ~torch.isin(tokens_B, ends)
-        if not live_B.any():
+        if not live_B.any() or length == sampling.max_new_tokens:
             break
-        positions_BL = positions_BL[:, -1:] + 1
-        inputs_BL = tokens_B[:, None]
-        mask_BL = torch.cat([mask_BL, torch.ones_like(inputs_BL)], 1)
         if int(live_B.sum()) * 2 <= len(live_B):
             kept = live_B.nonzero().squeeze(1)
             cache.batch_select_indices(kept)
-            rows, inputs_BL, positions_BL, mask_BL, live_B = (
-                rows[kept], inputs_BL[kept], positions_BL[kept], mask_BL[kept], live_B[kept],
+            rows, tokens_B, positions_B1, mask_BL, live_B = (
+                rows[kept], tokens_B[kept], positions_B1[kept], mask_BL[kept], live_B[kept],
             )  # fmt: skip
+        mask_BL = torch.cat([mask_BL, mask_BL.new_ones(len(mask_BL), 1)], 1)
+        last_BH = model.backbone(
+            input_ids=tokens_B[:, None],
+            attention_mask=mask_BL,
+            position_ids=positions_B1,
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state[:, -1]
+        positions_B1 = positions_B1 + 1
     return completions
 
 

@@ -12,6 +12,7 @@ from backend.method_checks import FROM_GROUP
 from backend.models.language_model import LanguageModel
 from backend.text.contexts import Lesson, has_lesson, teacher_messages
 from backend.training.contexts import Prompts
+from backend.training.ranks import Ranks
 from backend.training.rollouts import Rollouts
 
 # The score of an answer to a row, in 0..1, and a few words on why: the task's scorer.
@@ -62,6 +63,18 @@ def read_lessons(
         taught.append(is_taught)
     scores = tuple(value for value, _ in judged)
     return Lessons(Prompts(prompts.student, seen), tuple(taught), scores, too_long)
+
+
+def judge_of_all(judge: Judge | None, ranks: Ranks) -> Judge | None:
+    """The first process's judge, asked in it alone, for all of them."""
+    if judge is None or ranks.size == 1:
+        return judge
+
+    def ask(answer: str, row: Demonstration) -> tuple[float, str]:
+        score, reason = ranks.agree(judge(answer, row) if ranks.is_first else None)
+        return score, reason
+
+    return ask
 
 
 def _lesson_of(

@@ -29,9 +29,10 @@ from backend.training.checkpoints import (
     wait_for_room,
 )
 from backend.training.contexts import fits
-from backend.training.lessons import Judge
+from backend.training.lessons import Judge, judge_of_all
 from backend.training.observations import observe
 from backend.training.optimizer import make_optimizer
+from backend.training.ranks import ALONE, Ranks
 from backend.training.recorder import Recorder
 from backend.training.row_checks import Rows, tell_of_rows, usable_places
 from backend.training.sampled_set import sampled_set
@@ -51,17 +52,20 @@ def make_trainer(
     *,
     teach_from: Path | None = None,
     judge: Judge | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """A trainer at step 0: a fresh adapter, or that of the run it starts from.
 
-    ``teach_from`` is the checkpoint of the run that teaches; ``judge`` scores rollouts.
+    ``teach_from`` is the checkpoint of the run that teaches; ``judge`` scores rollouts, of all
+    processes that train the run in the first one.
     """
     model.add_adapter(config.adapter, config.seed)
     if start_from is not None:
         load_adapter(model, start_from)
     optimizer, scheduler = make_optimizer(model, config.optimizer, config.steps)
     teacher = Teacher(model, config.teacher, teach_from)
-    return Trainer(config, model, teacher, optimizer, scheduler, judge)
+    judge = judge_of_all(judge, ranks)
+    return Trainer(config, model, teacher, optimizer, scheduler, judge, ranks=ranks)
 
 
 def train(
@@ -69,9 +73,10 @@ def train(
 ) -> int:
     """Trains to the configured step, from the newest whole checkpoint; returns the steps done.
 
-    Raises StopRequested, with a checkpoint left behind, when the user wants the run to end.
+    Several processes call it alike; ``recorder`` and ``evaluate`` count in the first one. Raises
+    StopRequested, with a checkpoint left behind, when the user wants the run to end.
     """
-    config = trainer.config
+    config, ranks = trainer.config, trainer.ranks
     if config.teacher.context == "several":
         trainer = replace(trainer, others=tuple(rows.training[: config.teacher.examples + 1]))
     fitting = usable = usable_places(trainer, rows)
@@ -87,11 +92,11 @@ def train(
         watched.look(0)
     elif _is_point_of_curve(config, done):
         # The attempt before may have ended while it was being evaluated.
-        reason = evaluate(done)
+        reason = ranks.agree(evaluate(done))
     started, first = time.monotonic(), done
     saved_s = started
     while done < config.steps and reason is None:
-        if recorder.stop_requested():
+        if ranks.agree(recorder.stop_requested()):
             _save(trainer, done, checkpoints, recorder)
             raise StopRequested(f"stopped after step {done} of {config.steps}")
         batch = batch_of_step(rows.training, config, done, usable)
@@ -109,7 +114,7 @@ def train(
             _save(trainer, done, checkpoints, recorder)
             saved_s = time.monotonic()
         if is_point:
-            reason = evaluate(done)
+            reason = ranks.agree(evaluate(done))
     if reason is not None:
         message = f"stopped after step {done} of {config.steps}: {reason}"
         recorder.event("stop_rule", message, level="warning", step=done)
@@ -132,7 +137,12 @@ def _with_samples(
     config = trainer.config
     order = [p for p in epoch_order(len(rows.training), config.seed, 0) if p in set(usable)]
     wanted = [rows.training[place] for place in order[: config.steps * config.batch_size]]
-    sampled = sampled_set(trainer, wanted, recorder, checkpoints)
+    sampled: dict[str, list[int]] = {}
+    for writes in (True, False):
+        # The first process writes them down, then the others read them.
+        if trainer.ranks.is_first == writes:
+            sampled = sampled_set(trainer, wanted, recorder, checkpoints)
+        trainer.ranks.agree(None)
     places = [place for place in usable if rows.training[place].id in sampled]
     return replace(trainer, sampled=sampled), places
 
@@ -166,7 +176,9 @@ def epoch_order(rows: int, seed: int, epoch: int) -> list[int]:
 
 def resume(trainer: Trainer, recorder: Recorder, checkpoints: Path) -> int:
     """Loads the newest whole checkpoint, if any, and returns the steps it had done."""
-    folder = newest_checkpoint(checkpoints)
+    newest = newest_checkpoint(checkpoints) if trainer.ranks.is_first else None
+    name = trainer.ranks.agree(newest.name if newest else None)
+    folder = checkpoints / name if name else None
     done = 0 if folder is None else load_checkpoint(trainer, folder)
     recorder.rewind(done)
     if folder is not None:
@@ -240,7 +252,7 @@ def inputs_of(error: NotFinite) -> dict[str, Any]:
 
 
 def _save(trainer: Trainer, done: int, checkpoints: Path, recorder: Recorder) -> None:
-    if is_whole(checkpoints / f"step-{done:08d}"):
+    if not trainer.ranks.is_first or is_whole(checkpoints / f"step-{done:08d}"):
         return
     # A resume does not repeat these steps, so what they told must be stored first.
     recorder.flush()

@@ -13,6 +13,7 @@ from backend.data.demonstration import Demonstration
 from backend.models.language_model import LanguageModel
 from backend.training.contexts import Prompts
 from backend.training.generation import Sampling, generate
+from backend.training.ranks import ALONE, Ranks
 from backend.training.teacher import Teacher
 
 
@@ -37,10 +38,12 @@ def roll_out(
     step: int,
     generator: torch.Generator,
     sampled: Mapping[str, list[int]] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Rollouts:
     """Completions for ``rows`` at optimizer step ``step`` (from 0), by the sources' shares.
 
-    ``sampled`` are the answers that were written before training, by row id.
+    ``sampled`` are the answers that were written before training, by row id. Several processes
+    write a share each.
     """
     sources = assign_sources(config, step, len(rows), generator)
     sampling = sampling_at(config, step)
@@ -50,10 +53,14 @@ def roll_out(
             completions[i] = demonstration_ids(model, rows[i])
         elif source == "sampled" and sampled is not None:
             completions[i] = sampled[rows[i].id]
+    ranks.set_apart(generator)
     for source, side in (("student", prompts.student), ("teacher", prompts.teacher)):
         chosen = [i for i, name in enumerate(sources) if name == source]
         if chosen and side is not None:
-            written = _write(model, teacher, source, [side[i] for i in chosen], sampling, generator)
+            own = [side[chosen[place]] for place in ranks.share(len(chosen))]
+            written = ranks.join_lists(
+                _write(model, teacher, source, own, sampling, generator) if own else []
+            )
             for i, completion in zip(chosen, written, strict=True):
                 completions[i] = completion
     ends = model.tokenizer.eos_ids

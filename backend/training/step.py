@@ -19,6 +19,7 @@ from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import Compared, Temperatures, compare, token_logprobs
 from backend.training.lessons import Judge, Lessons, read_lessons
 from backend.training.packing import Batch, completion_hidden, pack
+from backend.training.ranks import ALONE, Ranks
 from backend.training.rollouts import Rollouts, demonstration_ids, roll_out
 from backend.training.teacher import Teacher
 from backend.training.token_weights import (
@@ -49,6 +50,7 @@ class Trainer:
     others: tuple[Demonstration, ...] = ()
     sampled: Mapping[str, list[int]] = field(default_factory=dict)
     alarms: Alarms = field(default_factory=Alarms)
+    ranks: Ranks = ALONE
 
     @property
     def temperatures(self) -> Temperatures:
@@ -105,8 +107,9 @@ def training_step(trainer: Trainer, rows: Sequence[Demonstration], step: int) ->
 
     prompts = read_prompts(model.tokenizer, rows, config.teacher, trainer.others)
     rollouts = roll_out(
-        model, teacher, rows, prompts, config.rollout, step, generator, trainer.sampled
-    )
+        model, teacher, rows, prompts, config.rollout, step, generator, trainer.sampled,
+        trainer.ranks,
+    )  # fmt: skip
     lessons = read_lessons(model, config, trainer.judge, rows, prompts, rollouts)
     student = _packed(model, lessons.prompts.student, rollouts)
     teacher_NH, teacher_logprobs_BT = _teacher_pass(trainer, lessons.prompts, rollouts, student)
@@ -149,6 +152,13 @@ def micro_batches(config: RunConfig, rows: int) -> list[slice]:
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
+def own_spans(trainer: Trainer, rows: int) -> list[slice]:
+    """This process's share of the rows, in spans that go through the network together."""
+    share = trainer.ranks.share(rows)
+    spans = micro_batches(trainer.config, len(share))
+    return [slice(share.start + span.start, share.start + span.stop) for span in spans]
+
+
 def _packed(model: LanguageModel, prompts: list[list[int]], rollouts: Rollouts) -> Batch:
     return pack(prompts, rollouts.completions, model.tokenizer.pad_id, model.compute.device)
 
@@ -162,8 +172,9 @@ def _teacher_pass(
     model = trainer.model
     batch = _packed(model, prompts.teacher, rollouts)
     with trainer.teacher.in_place():
-        spans = micro_batches(trainer.config, len(batch))
+        spans = own_spans(trainer, len(batch))
         hidden_NH = torch.cat([completion_hidden(model, batch.rows(span)) for span in spans])
+    hidden_NH = trainer.ranks.join(hidden_NH)
     logprobs_N = token_logprobs(
         model.head, hidden_NH, student.completion_ids_N, trainer.temperatures.teacher
     )
@@ -204,10 +215,12 @@ def _student_pass(
     dropout (GPT-2 has some) would set the student apart from a teacher with the same weights, and a
     micro-batch apart from the whole.
     """
-    model, done, loss = trainer.model, 0, 0.0
+    model, loss, ranks = trainer.model, 0.0, trainer.ranks
     parts: list[Compared] = []
     hidden_parts: list[Tensor] = []
-    for span in micro_batches(trainer.config, len(batch)):
+    spans = own_spans(trainer, len(batch))
+    done = int(batch.completion_mask_BT[: spans[0].start].sum())
+    for span in spans:
         rows = batch.rows(span)
         student_NH = completion_hidden(model, rows)
         tokens = slice(done, done + len(student_NH))
@@ -232,11 +245,11 @@ def _student_pass(
         parts.append(compared)
         hidden_parts.append(student_NH.detach())
     whole = Compared(
-        torch.cat([part.divergence_N.detach() for part in parts]),
-        torch.cat([part.entropy_N for part in parts]),
-        torch.cat([part.logprob_N for part in parts]),
+        ranks.join(torch.cat([part.divergence_N.detach() for part in parts])),
+        ranks.join(torch.cat([part.entropy_N for part in parts])),
+        ranks.join(torch.cat([part.logprob_N.detach() for part in parts])),
     )
-    return whole, torch.cat(hidden_parts), loss
+    return whole, ranks.join(torch.cat(hidden_parts)), math.fsum(ranks.join_lists([loss]))
 
 
 def _demonstration_pass(
@@ -247,7 +260,7 @@ def _demonstration_pass(
     shown = [demonstration_ids(model, row) for row in rows]
     batch = pack(prompts.student, shown, model.tokenizer.pad_id, model.compute.device)
     weights_BT = averaging_weights(config.token_weights, batch.completion_mask_BT)
-    for span in micro_batches(config, len(batch)):
+    for span in own_spans(trainer, len(batch)):
         part = batch.rows(span)
         compared = compare(
             model.head,
@@ -260,14 +273,18 @@ def _demonstration_pass(
         loss = (compared.divergence_N * weights_BT[span][part.completion_mask_BT]).sum()
         (share * loss).backward()  # type: ignore[no-untyped-call]
         nll += float(loss.detach())
-    return nll
+    return math.fsum(trainer.ranks.join_lists([nll]))
 
 
 def _clip(trainer: Trainer) -> float:
-    """The gradient's norm before it is clipped."""
-    norm = torch.nn.utils.clip_grad_norm_(
-        trainer.model.adapter_parameters().values(), trainer.config.optimizer.max_grad_norm
-    )
+    """The gradient's norm, over all processes, before it is clipped."""
+    parameters = list(trainer.model.adapter_parameters().values())
+    if trainer.ranks.size > 1:
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+    trainer.ranks.add_up(p.grad for p in parameters if p.grad is not None)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, trainer.config.optimizer.max_grad_norm)
     return float(norm)
 
 

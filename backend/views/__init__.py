@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backend.data.hub import fetch_into, fetched_before
 from backend.data.load import Loading, Watch, unwatched
 from backend.data.mapping import parse_overrides
 from backend.data.split import HeldOut, Together
@@ -22,19 +23,22 @@ from backend.views.forgetting import (
 )
 from backend.views.forgetting_words import cautions, other_changes, other_differences
 from backend.views.launching import known_models, newest_premise
-from backend.views.logs import log_tail
+from backend.views.logs import read_log
 from backend.views.prompts import Request, prompt_document
 from backend.views.sequence_words import sequence_words
 from backend.views.sequences import sequence_list, sequence_view
 from backend.views.status import lab_status
+from backend.views.task_changes import task_changes
+from backend.views.task_files import RowsFile, rows_file
+from backend.views.task_leaks import newest_leaks
+from backend.views.task_lengths import LengthLists, LengthsRequest
+from backend.views.task_rows import RowLists, RowsRequest, row_fields
+from backend.views.task_versions import TaskLists
 from backend.views.tasks import (
     check_upload,
     interval_widths,
-    opened_task,
     sample_file,
     scorer_names,
-    task_list,
-    task_rows,
 )
 from backend.views.traces import trace_index, trace_tokens, traced_runs
 from backend.views.workers import worker_document
@@ -49,6 +53,8 @@ class Views:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._tasks, self._rows = TaskLists(database), RowLists(database)
+        self._lengths = LengthLists(database, settings)
 
     def status(self) -> Document:
         """What the lab is doing: its slots, its queue, and who supervises it."""
@@ -72,12 +78,12 @@ class Views:
         return loss_lines(self._database, runs)
 
     def worker(self, run: str) -> Document:
-        """How a run's worker is doing: ``beat_age_s``, ``memory_bytes``, ``step_s``."""
+        """How a run's worker is doing: its last beat, its pace, and what it takes."""
         return worker_document(self._database, run)
 
-    def log(self, run: str, lines: int = 200) -> str:
-        """The end of a run's log; empty where there is none."""
-        return log_tail(self._database, self._settings, run, lines)
+    def log(self, run: str, lines: int = 200, find: str = "", level: str = "") -> str:
+        """The end of a run's log, or its entries with ``find`` of ``level`` and above."""
+        return read_log(self._database, self._settings, run, lines, find, level)
 
     def file(self, artifact: str) -> StoredFile:
         """The stored file behind an artifact's id, for a download. Raises NotFound."""
@@ -85,19 +91,50 @@ class Views:
 
     def tasks(self) -> list[Document]:
         """Every task at its newest version, with the jobs that worked on it."""
-        return task_list(self._database)
+        return self._tasks.tasks()
 
     def task_names(self) -> list[str]:
         """The names of all tasks, in the order of :meth:`tasks`."""
         return [task.name for task in Tasks(self._database).all()]
 
     def task(self, name: str, version: str = "") -> Document:
-        """A version with its report, its sisters and its jobs. Raises NotFound."""
-        return opened_task(self._database, name, version)
+        """A version with its report, its sisters and the jobs on each. Raises NotFound."""
+        return self._tasks.opened(name, version)
 
-    def task_rows(self, name: str, version: str = "", part: str = "", page: int = 1) -> Document:
-        """A page of a version's rows, or of one part's. Raises NotFound."""
-        return task_rows(self._database, name, version, part, page)
+    def task_rows(
+        self,
+        name: str,
+        version: str = "",
+        part: str = "",
+        page: int = 1,
+        *,
+        sort: str = "row",
+        find: str = "",
+    ) -> Document:
+        """A page of a version's rows, or of those with a text. Raises NotFound, ConfigError."""
+        return self._rows.page(RowsRequest(name, version, part, page, sort, find))
+
+    def task_row(self, name: str, version: str, place: int) -> Document:
+        """A whole row as it can be changed by hand. Raises NotFound."""
+        return row_fields(self._database, name, version, place)
+
+    def task_file(self, version_id: str) -> RowsFile:
+        """A version's rows as JSONL for a download. Raises NotFound."""
+        return rows_file(self._database, version_id)
+
+    def task_changes(self, before: str, after: str) -> Document:
+        """:meth:`task_difference` with the words that changed marked. Raises NotFound."""
+        return task_changes(self._database, before, after)
+
+    def task_leaks(self, name: str, version: str = "") -> Document:
+        """A version's newest ``search`` for near-duplicates, or None. Raises NotFound."""
+        return newest_leaks(self._database, name, version)
+
+    def task_lengths(
+        self, task: str, version: str, *, model: str, context: str, new_tokens: int
+    ) -> Document:
+        """Lengths in tokens, and rows too long for a limit. Raises NotFound and ModelError."""
+        return self._lengths.document(LengthsRequest(task, version, model, context, new_tokens))
 
     def prompts(self, task: str, version: str, place: int, *, model: str, context: str) -> Document:
         """A row as student and teacher read it. Raises NotFound, ConfigError, ModelError."""
@@ -118,6 +155,19 @@ class Views:
         overrides = parse_overrides(columns)
         return preview_file(self._database, self._settings, path, name, overrides)
 
+    def fetch_dataset(
+        self, name: str, place: Path, told: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
+        """Brings ``owner/name`` of the hub into ``place``; ``told`` hears of files, and may raise.
+
+        Raises DataError.
+        """
+        fetch_into(name, place, self._settings.max_upload_mib, told)
+
+    def fetched_dataset(self, name: str, place: Path) -> Path | None:
+        """The folder that :meth:`fetch_dataset` made. Raises DataError for no dataset's name."""
+        return fetched_before(name, place)
+
     def task_difference(self, before: str, after: str) -> Document:
         """What changed from one version to another, as ``lights@1`` and ``lights@2``."""
         return task_difference(self._database, before, after)
@@ -131,17 +181,20 @@ class Views:
         scorer: str = "exact",
         held_out: HeldOut = None,
         together: Together = "group",
+        seed: int = 0,
         keep_good: bool = False,
+        faulty_to: Path | None = None,
         watch: Watch = unwatched,
     ) -> Document:
-        """What ``lab.add_task`` would store; stores nothing. Raises as that would."""
-        mapping = parse_overrides(columns)
+        """What ``lab.add_task`` would store; writes nothing but faulty rows. Raises as it would."""
         loading = Loading(
-            overrides=mapping,
+            overrides=parse_overrides(columns),
             held_out=held_out,
             together=together,
+            seed=seed,
             keep_good=keep_good,
             scorer=scorer,
+            faulty_to=faulty_to,
             watch=watch,
         )
         return check_upload(self._database, self._settings, NewTask(name, path, loading))

@@ -14,7 +14,7 @@ from backend.settings import Settings
 from backend.text.contexts import student_messages, teacher_messages
 from backend.text.prompt_difference import Part, prompt_difference
 from backend.text.tokenizer import TextTokenizer
-from backend.views.tasks import find_row
+from backend.views.task_rows import find_row
 from backend.views.tokenizers import tokenizer_on_disk
 from storage.database import Database
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +12,21 @@ import pytest
 
 from app.access.roles import for_role, refusal, role_for_event, role_for_route
 from backend.users import Person, Role
+
+VIEWERS_CALLS = """
+import sys
+from pathlib import Path
+from app.access.roles import role_for_event
+from app.pages import build_pages
+from backend.bootstrap import build_lab
+from backend.jobs.launchers import LAUNCHERS
+from backend.settings import Settings
+
+pages = build_pages(build_lab(Settings(home=Path(sys.argv[1])), LAUNCHERS["inline"]))
+for event in pages.fns.values():
+    if role_for_event(event) == "viewer":
+        print(event.fn.__module__ + "." + event.fn.__qualname__)
+"""
 
 
 def event(call: Any = print, *, queue: bool | None = None) -> Any:
@@ -20,6 +38,23 @@ def test_an_event_acts_unless_it_is_outside_the_queue() -> None:
     assert role_for_event(event()) == "trainer"
     assert role_for_event(event(queue=True)) == "trainer"
     assert role_for_event(event(queue=False)) == "viewer"
+
+
+def test_what_a_viewer_may_call_only_reads(tmp_path: Path) -> None:
+    """A new event stands here, or is marked with the role that it needs."""
+    # Gradio leaves event loops open behind it.
+    told = subprocess.run(
+        [sys.executable, "-c", VIEWERS_CALLS, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert set(told.stdout.split()) == {
+        "app.components.view.live.<locals>.fill",
+        "app.pages.launch._Events.fill",
+        "app.pages.launch._Events.plan",
+        "app.pages.launch._Events.switch",
+        # A button that is off while it works; the guide, and the sample as a file.
+        "app.pages.launch._on_click.<locals>.<lambda>",
+        "app.pages.task_form.upload_form.<locals>.<lambda>",
+    }
 
 
 def test_an_event_can_be_kept_for_administrators() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -66,6 +67,8 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **environment(self.home, **settings)},
+            # What a shell starts in the background ignores Ctrl-C, and so does what that starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 

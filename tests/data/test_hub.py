@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.data.hub import fetched
+from backend.data.hub import fetched, fetched_before
 from backend.errors import DataError
 from tests.data.fake_hub import serving
 from tests.data.loading import pairs
@@ -19,7 +19,7 @@ from tests.data.loading import pairs
 FETCH = """
 import json, sys
 from pathlib import Path
-from backend.data.hub import fetched
+from backend.data.hub import fetched, fetched_before
 from backend.data.load import Loading, load_demonstrations
 from backend.errors import DataError
 answers = []
@@ -35,12 +35,34 @@ for name in sys.argv[1:]:
 print(json.dumps(answers))
 """
 
+# What a page does: fetch once, then read as often as columns change.
+FETCH_INTO = """
+import json, sys
+from pathlib import Path
+from backend.data.hub import fetch_into, fetched_before
+place, name = Path(sys.argv[1]), sys.argv[2]
+told = []
+def end(done, total):
+    told.append([done, total])
+    if done == 1:
+        raise KeyboardInterrupt
+try:
+    fetch_into(name, place, 1, end)
+except KeyboardInterrupt:
+    pass
+assert fetched_before(name, place) is None and not list(place.rglob("*.jsonl"))
+fetch_into(name, place, 1)
+folder = fetched_before(name, place)
+names = sorted(path.name for path in folder.rglob("*.jsonl"))
+print(json.dumps([told, str(folder.relative_to(place)), names]))
+"""
+
 
 def jsonl(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def ask(address: str, home: Path, *names: str, **variables: str) -> Any:
+def ask(address: str, home: Path, *names: str, code: str = FETCH, **variables: str) -> Any:
     environment = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -51,7 +73,7 @@ def ask(address: str, home: Path, *names: str, **variables: str) -> Any:
         **variables,
     }
     ended = subprocess.run(
-        [sys.executable, "-c", FETCH, *names],
+        [sys.executable, "-c", code, *names],
         env=environment,
         capture_output=True,
         text=True,
@@ -107,3 +129,18 @@ def test_a_name_like_one_of_the_hub_is_not_asked_for_unasked(tmp_path: Path) -> 
         pass
     with fetched(tmp_path, 1) as same:
         assert same == tmp_path
+
+
+def test_a_dataset_is_kept_whole_or_not_at_all_and_found_again(tmp_path: Path) -> None:
+    files = {"a.jsonl": jsonl(pairs(3)), "b.jsonl": jsonl(pairs(2, start=5))}
+    place = tmp_path / "kept"
+    with serving({"me/lights": files}) as address:
+        told, folder, names = ask(address, tmp_path, str(place), "hub:me/lights", code=FETCH_INTO)
+    assert told == [[0, 2], [1, 2]]
+    assert folder.endswith("/me--lights")
+    assert names == ["a.jsonl", "b.jsonl"]
+    assert fetched_before("me/lights", place) == place / folder
+    assert fetched_before("me/lights/a.jsonl", place) is None
+    for forged in ("../../etc", "/etc/passwd", "me"):
+        with pytest.raises(DataError, match="this is no dataset's name"):
+            fetched_before(forged, place)

@@ -188,6 +188,21 @@ def test_a_mapping_of_the_same_columns_is_taken_again() -> None:
     assert chosen(told) == {"demonstration": "q", "prompt": "prompt"}
 
 
+def test_a_choice_beside_a_mapping_taken_before_leaves_the_rest_of_it() -> None:
+    sample = [Row(1, {"q": "a", "a": "b", "topic": "c", "kind": "d", "turns": TURNS})]
+    columns = columns_of(sample)
+    told = {"prompt": "q", "demonstration": "a", "tags": "kind"}
+    known = [Remembered("lights@2", guess_mapping(columns, sample, told))]
+    again = guess_mapping(columns, sample, {"reference": "topic"}, known)
+    assert chosen(again) == {**told, "reference": "topic"}
+    reasons = [again.columns[target].reason for target in ("prompt", "reference")]
+    assert reasons == ["as in lights@2", "your choice"]
+    assert "tags" not in chosen(guess_mapping(columns, sample, {"tags": "-"}, known))
+    # Turns hold prompt and answer themselves: nothing of the earlier mapping is left.
+    turns = guess_mapping(columns, sample, {"messages": "turns"}, known)
+    assert chosen(turns) == {"messages": "turns", "tags": "topic"}
+
+
 def test_options_are_parsed() -> None:
     assert parse_overrides(["prompt=my col", "id=a=b"]) == {"prompt": "my col", "id": "a=b"}
     for wrong in ("prompt", "prompt="):

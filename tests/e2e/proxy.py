@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +23,15 @@ http {{
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port};
+    listen 127.0.0.1:{tls_port} ssl;
+    ssl_certificate {folder}/certificate.pem; ssl_certificate_key {folder}/key.pem;
     # Browsers ask for it by themselves, outside the lab.
     location = /favicon.ico {{ return 204; }}
     location {path}/ {{
       proxy_pass http://127.0.0.1:{upstream}/;
       proxy_http_version 1.1;
       proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-Proto $http_x_test_scheme;
+      proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_buffering off;
       client_max_body_size 1100m;
@@ -38,18 +41,30 @@ http {{
 """
 
 
-@contextmanager
-def proxied(upstream: int, path: str, folder: Path) -> Iterator[str]:
-    """The address under which nginx shows what listens on port ``upstream``, without its path.
-
-    The header ``x-test-scheme`` plays whether the browser came by https.
+@dataclass(frozen=True)
+class Proxy:
+    """The addresses under which nginx shows a lab, without its path; who trusts ``certificate``
+    alone finds the second one to be who it says.
     """
+
+    http: str
+    https: str
+    certificate: Path
+
+
+@contextmanager
+def proxied(upstream: int, path: str, folder: Path) -> Iterator[Proxy]:
+    """Where nginx shows what listens on port ``upstream``, with and without TLS."""
+    _make_certificate(folder)
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program, "nginx is missing: run make setup-dev"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    text = CONFIGURATION.format(folder=folder, port=port, upstream=upstream, path=path)
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        port, tls_port = one.getsockname()[1], other.getsockname()[1]
+    text = CONFIGURATION.format(
+        folder=folder, port=port, tls_port=tls_port, upstream=upstream, path=path
+    )
     (folder / "nginx.conf").write_text(text)
     process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf"])
     try:
@@ -60,7 +75,18 @@ def proxied(upstream: int, path: str, folder: Path) -> Iterator[str]:
                     break
             time.sleep(0.05)
         assert process.poll() is None, (folder / "error.log").read_text()
-        yield f"http://127.0.0.1:{port}"
+        addresses = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}"
+        yield Proxy(*addresses, folder / "certificate.pem")
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+def _make_certificate(folder: Path) -> None:
+    """A certificate of this machine's own, signed by nobody else."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", "/CN=sdlab", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from typing import Final
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.access.sign_in import LOGIN
 from backend.settings import Settings
 from backend.users import Cost, Role, Users
 from tests.e2e.conftest import LiveServer, Troubles, end_workers
 from tests.e2e.events import events, outcome
-from tests.e2e.proxy import proxied
+from tests.e2e.proxy import Proxy, proxied
 from tests.lab.tiny_tasks import rows, write_rows
 
 # The lab's own routes begin with it too: what is taken off once must not be taken off twice.
@@ -33,8 +34,12 @@ PAGES: Final = ("", "tasks", "launch", "run", "traces", "forgetting", "glossary"
 class Lab:
     """Where a browser finds the lab, and the server behind the proxy."""
 
-    origin: str
+    proxy: Proxy
     server: LiveServer
+
+    @property
+    def origin(self) -> str:
+        return self.proxy.http
 
     @property
     def url(self) -> str:
@@ -63,8 +68,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     server = LiveServer(home, folder / "server.log", settings=settings)
     server.start()
     try:
-        with proxied(server.port, PATH, folder) as origin:
-            yield Lab(origin, server)
+        with proxied(server.port, PATH, folder) as proxy:
+            yield Lab(proxy, server)
     finally:
         server.end(signal.SIGTERM)
         end_workers(home)
@@ -168,10 +173,31 @@ def test_names_and_origins_are_checked_behind_the_proxy(lab: Lab) -> None:
 
 
 def test_the_cookie_is_secure_where_the_proxy_has_https(lab: Lab) -> None:
-    with lab.client() as client:
+    trust = ssl.create_default_context(cafile=str(lab.proxy.certificate))
+    with httpx.Client(base_url=f"{lab.proxy.https}{PATH}/", verify=trust, timeout=60) as client:
         data = {"name": "ada", "password": WORDS}
-        secure = client.post("login", data=data, headers={"x-test-scheme": "https"})
+        secure = client.post("login", data=data, headers={"origin": lab.proxy.https})
         assert "Secure" in secure.headers["set-cookie"]
+        assert client.get("config").status_code == 200
+        # The same name, but not by https: another origin.
+        plain = lab.proxy.https.replace("https", "http")
+        assert client.post("logout", headers={"origin": plain}).status_code == 403
+    with lab.client("ada") as client:
+        assert not any(cookie.secure for cookie in client.cookies.jar)
+
+
+def test_a_browser_works_by_https(lab: Lab, browser: Browser) -> None:
+    context = browser.new_context(ignore_https_errors=True)
+    page, troubles = context.new_page(), Troubles(f"{lab.proxy.https}{PATH}/")
+    troubles.watch(page)
+    page.goto(f"{lab.proxy.https}{PATH}/tasks")
+    sign_in(page, "ada")
+    expect(page.locator("#header nav")).to_be_visible()
+    cookies = [each for each in context.cookies() if each["name"].startswith("sdlab-")]
+    assert cookies
+    assert all(cookie["secure"] for cookie in cookies)
+    context.close()
+    assert troubles.found == []
 
 
 def test_nobody_can_say_whose_address_the_lab_has(lab: Lab) -> None:

@@ -112,26 +112,33 @@ def page(browser: Browser, lab: LiveServer) -> Iterator[Page]:
 
 
 def check_upload(owner: httpx.Client, path: str) -> str:
-    """The whole answer to the Tasks page's check of a file object that names ``path``."""
+    """All that the Tasks page answers to a file object that names ``path``: a look, and a check."""
     forged = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "rows.jsonl"}
     config = owner.get("/config").json()
-    event = next(each for each in config["dependencies"] if each["api_name"] == "on_check")
-    begun = outcome(owner, event, [forged, "lights", "", "exact", "0.2", False])
-    if "data" not in begun:
-        return str(begun)  # Refused before anything was begun.
-    key = begun["data"][1]["begun"]
-    (report,) = (
-        each["id"] for each in config["components"] if each["props"].get("elem_id") == "task-report"
+    look, event = (
+        next(each for each in config["dependencies"] if each["api_name"] == name)
+        for name in ("on_file", "on_check")
     )
-    look = next(each for each in config["dependencies"] if report in each["outputs"])
-    body = {"data": [None] * len(look["inputs"]), "fn_index": look["id"]}
+    values = [forged, "", "lights", "exact", "auto", "0.2", [], None, "group", 0, False, None]
+    looked = str(outcome(owner, look, values))
+    begun = outcome(owner, event, values)
+    if "data" not in begun:
+        return looked + str(begun)  # Refused before anything was begun.
+    key = begun["data"][1]["begun"]
+    shown = {
+        each["id"]
+        for each in config["components"]
+        if each["props"].get("elem_id") in ("task-list", "task-report")
+    }
+    fill = next(each for each in config["dependencies"] if shown <= set(each["outputs"]))
+    body = {"data": [None] * len(fill["inputs"]), "fn_index": fill["id"]}
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         url = f"/gradio_api/run/predict?work={key}"
         told = owner.post(url, json={**body, "session_hash": uuid.uuid4().hex})
         assert told.status_code == 200, told.text
         if "'is_open': True" not in str(told.json()):
-            return str(told.json())
+            return looked + str(told.json())
         time.sleep(0.1)
     raise AssertionError("the check did not end")
 

@@ -89,6 +89,7 @@ def test_a_forged_file_object_is_not_read(server: LiveServer) -> None:
 def test_a_download_takes_an_id_and_nothing_else(server: LiveServer) -> None:
     for name in ("nonsense", "..%2f..%2flab.sqlite", "%2fetc%2fpasswd", "0" * 12):
         assert ask(server, f"/lab/download/{name}")[0] == 404
+        assert ask(server, f"/lab/faulty/{name}")[0] == 404
 
 
 def test_openapi_and_docs_are_put_away(server: LiveServer) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from app.cli import main
 from backend.atomic import file_sha256
+from backend.jobs.usage import KEYS, MOST
 from backend.jobs.work.context import run_folder
 from storage.models import Metric, Run
 from storage.runs import Runs
@@ -46,7 +47,10 @@ def start(loop: Loop) -> Iterator[Start]:
 
 
 def metric_points(loop: Loop, run_id: str) -> dict[tuple[str, int], float | None]:
-    statement = select(Metric.key, Metric.step, Metric.value).where(Metric.run_id == run_id)
+    """The curves of a run; what its machine had to give is no part of what it computed."""
+    statement = select(Metric.key, Metric.step, Metric.value).where(
+        Metric.run_id == run_id, Metric.key.not_in([*KEYS, *MOST.values()])
+    )
     with loop.lab.database.read() as session:
         return {(key, step): value for key, step, value in session.execute(statement)}
 

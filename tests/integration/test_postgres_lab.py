@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from backend.jobs.usage import KEYS, MOST
 from storage.database import Database, open_database
 from storage.models import Metric
 from storage.runs import Runs
@@ -31,11 +32,12 @@ def url(postgres: PostgresServer) -> Iterator[str]:
 
 
 def points(database: Database, run_id: str) -> dict[tuple[str, int], float | None]:
-    statement = select(Metric.key, Metric.step, Metric.value).where(Metric.run_id == run_id)
+    """The curves of a run without those of its machine."""
+    statement = select(Metric.key, Metric.step, Metric.value).where(
+        Metric.run_id == run_id, Metric.key.not_in(["step_s", *KEYS, *MOST.values()])
+    )
     with database.read() as session:
-        return {
-            (key, step): value for key, step, value in session.execute(statement) if key != "step_s"
-        }
+        return {(key, step): value for key, step, value in session.execute(statement)}
 
 
 def kill_worker(database: Database, step: int) -> None:

@@ -18,7 +18,7 @@ from backend.jobs.supervisor import Supervisor
 from storage.artifacts import Artifacts
 from storage.claims import Claim, Claims, Process
 from storage.database import open_database
-from storage.metrics import Metrics
+from storage.metrics import Metrics, put_metrics
 from storage.runs import Runs
 from storage.supervisors import Supervisors
 
@@ -155,6 +155,20 @@ def test_a_deaf_worker_is_killed_after_the_grace(database, add_run, wait_for, cl
     run = wait_for(run.id, "cancelled")
 
     assert "did not stop within 30 s and was killed" in _messages(database, run)
+
+
+def test_the_grace_is_longer_than_a_step(database, add_run, wait_for, clock, settings, supervisor):
+    run = wait_for(add_run(steps=4, hang_at=3, deaf=True).id, until=_is_hanging(database))
+    with database.write() as session:
+        put_metrics(session, run.id, [("step_s", 3, 100.0)])
+    queue.stop(database, run.id)
+    wait_for(run.id, "cancelling")
+    clock.now_s += settings.grace_s + 1
+    supervisor.tick()
+    clock.now_s += 300
+    run = wait_for(run.id, "cancelled")
+
+    assert "did not stop within 300 s and was killed" in _messages(database, run)
 
 
 def test_the_wish_to_stop_comes_as_a_signal(database, add_run, wait_for):

@@ -278,3 +278,15 @@ def test_nothing_here_loads_torch() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert done.returncode == 0
+
+
+def test_devices_share_rows_and_a_cpu_shares_its_memory() -> None:
+    run = {"batch_size": 32, "devices": 4}
+    alone, together = (estimated(config(**changes), H100) for changes in ({"batch_size": 32}, run))
+    assert together.step_s == pytest.approx(alone.step_s / 4)
+    assert together.by_part["weights_mib"] == alone.by_part["weights_mib"]
+    assert together.by_part["cache_mib"] == pytest.approx(alone.by_part["cache_mib"] / 4)
+    alone, together = (estimated(config(**changes)) for changes in ({"batch_size": 32}, run))
+    assert together.step_s == alone.step_s
+    assert together.by_part["weights_mib"] == pytest.approx(4 * alone.by_part["weights_mib"])
+    assert together.by_part["cache_mib"] == pytest.approx(alone.by_part["cache_mib"])

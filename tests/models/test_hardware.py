@@ -156,3 +156,14 @@ def test_torch_takes_the_cores_that_the_process_may_use(threads: int) -> None:
         text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "1"
+
+
+def test_a_container_has_what_its_limit_leaves(tmp_path: Path) -> None:
+    total, _ = memory_mib(tmp_path)
+    assert total > 512, "nothing limits it here"
+    (tmp_path / "memory.max").write_text(f"{512 << 20}\n")
+    (tmp_path / "memory.current").write_text(f"{400 << 20}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 5\nactive_file {60 << 20}\ninactive_file 0\n")
+    assert memory_mib(tmp_path) == (512, 172), "files that are kept in memory give way"
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_mib(tmp_path)[0] == total

@@ -93,9 +93,9 @@ def test_an_older_schema_is_copied_before_it_is_changed(sqlite_database, tmp_pat
         session.add(Task(name="old"))
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations)
-    (migrations / "versions" / "m0004_more.py").write_text(
-        'from alembic import op\nimport sqlalchemy as sa\nrevision = "0004"\n'
-        'down_revision = "0003"\n\n\ndef upgrade():\n'
+    (migrations / "versions" / "m0005_more.py").write_text(
+        'from alembic import op\nimport sqlalchemy as sa\nrevision = "0005"\n'
+        'down_revision = "0004"\n\n\ndef upgrade():\n'
         '    with op.batch_alter_table("tasks") as batch:\n'
         '        batch.add_column(sa.Column("note", sa.String()))\n'
     )
@@ -105,7 +105,7 @@ def test_an_older_schema_is_copied_before_it_is_changed(sqlite_database, tmp_pat
 
     assert schema_state(database, migrations) == "current"
     assert schema_state(database) == "newer"
-    [backup] = database.file.parent.glob("lab.sqlite.0003-*.backup")
+    [backup] = database.file.parent.glob("lab.sqlite.0004-*.backup")
     with closing(sqlite3.connect(backup)) as old, closing(sqlite3.connect(database.file)) as new:
         assert old.execute("SELECT name FROM tasks").fetchall() == [("old",)]
         assert "note" not in {row[1] for row in old.execute("PRAGMA table_info(tasks)")}
@@ -115,8 +115,8 @@ def test_an_older_schema_is_copied_before_it_is_changed(sqlite_database, tmp_pat
 def test_a_migration_that_fails_leaves_the_schema_as_it_was(database, tmp_path):
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations)
-    (migrations / "versions" / "m0004_broken.py").write_text(
-        'from alembic import op\nrevision = "0004"\ndown_revision = "0003"\n\n\n'
+    (migrations / "versions" / "m0005_broken.py").write_text(
+        'from alembic import op\nrevision = "0005"\ndown_revision = "0004"\n\n\n'
         'def upgrade():\n    op.drop_table("events")\n    raise RuntimeError("no")\n'
     )
 
@@ -210,7 +210,9 @@ def test_a_time_without_zone_is_refused(database):
 def test_a_lab_of_the_first_schema_keeps_its_runs(tmp_path):
     first = tmp_path / "migrations"
     shutil.copytree(
-        MIGRATIONS, first, ignore=shutil.ignore_patterns("m0002*", "m0003*", "__pycache__")
+        MIGRATIONS,
+        first,
+        ignore=shutil.ignore_patterns("m0002*", "m0003*", "m0004*", "__pycache__"),
     )
     database = open_database(f"sqlite:///{tmp_path / 'old.sqlite'}")
     migrate(database, first)

@@ -67,7 +67,7 @@ def test_a_checked_file_is_described_and_not_stored(lab: Lab, tmp_path: Path) ->
     assert (found["version"], found["is_new"]) == (1, True)
     assert found["rows"] == {"training": 5, "held_out": 3}
     assert found["mapping"]["columns"]["prompt"]["column"] == "prompt"
-    assert found["examples"][0]["turns"][0]["content"].startswith("question")
+    assert found["split"]["by"] == "count"
     assert lab.views.tasks() == []
     assert not (lab.settings.home / "uploads").exists()
 

@@ -9,6 +9,7 @@ from backend.jobs.closing import EVALUATING
 from backend.jobs.job_configs import EvaluationConfig
 from backend.jobs.tasks import find_task
 from backend.jobs.work.context import JobContext
+from backend.jobs.work.memory import wait_to_load
 from backend.jobs.work.models import has_four_bit_base, prepare_model, take_checkpoint
 from backend.jobs.work.probes import probe_finder, task_probe
 
@@ -16,6 +17,7 @@ from backend.jobs.work.probes import probe_finder, task_probe
 def evaluate(job: JobContext) -> None:
     """Scores the probes and records them under this job; step 0 is the base model."""
     config = validate(EvaluationConfig, job.config, f"evaluation {job.run_id}")
+    wait_to_load(job, config.model)
     four_bit = has_four_bit_base(job, config.run)
     model = prepare_model(job, config.model, steps=1, four_bit=four_bit)
     step = take_checkpoint(job, model, config.run, config.checkpoint).step if config.run else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from backend.data.demonstration import Demonstration
 from backend.data.near import Near, near_duplicates, near_words
 from backend.documents import validate
 from backend.errors import StopRequested
@@ -24,25 +26,33 @@ def leaks(job: JobContext) -> None:
         if job.recorder.stop_requested():
             raise StopRequested(f"stopped after {done:,} of {total:,} training rows")
 
-    found = list(
-        near_duplicates(
-            demonstrations(job.database, version.id, "training"),
-            demonstrations(job.database, version.id, "held_out"),
-            told,
-        )
-    )
+    training = demonstrations(job.database, version.id, "training")
+    held_out = demonstrations(job.database, version.id, "held_out")
+    found = list(near_duplicates(training, held_out, told))
+    places = _places(training, 1), _places(held_out, len(training) + 1)
     job.recorder.result(
         {
             "leaks": {
                 "found": len(found),
                 "held_out": version.held_out,
                 "sentence": near_words(found),
-                "pairs": [_document(near) for near in found[:_KEPT]],
+                "pairs": [_document(near, *places) for near in found[:_KEPT]],
             }
         }
     )
     job.recorder.progress(version.training, version.training, 0.0, "done")
 
 
-def _document(near: Near) -> dict[str, Any]:
-    return {**near._asdict(), "likeness": round(near.likeness, 4)}
+def _places(rows: Sequence[Demonstration], first: int) -> dict[int, int]:
+    """Where each row of a side stands in the version, by its number in the side's file."""
+    return {row.row: place for place, row in enumerate(rows, first)}
+
+
+def _document(
+    near: Near, training: Mapping[int, int], held_out: Mapping[int, int]
+) -> dict[str, Any]:
+    return {
+        **near._asdict(),
+        "likeness": round(near.likeness, 4),
+        "places": {"training": training[near.training], "held_out": held_out[near.held_out]},
+    }

@@ -12,6 +12,7 @@ from backend.evaluation.premise import check_premise
 from backend.jobs.job_configs import PremiseConfig
 from backend.jobs.tasks import demonstrations, find_task
 from backend.jobs.work.context import JobContext
+from backend.jobs.work.memory import wait_to_load
 from backend.jobs.work.models import prepare_model
 from backend.text.contexts import DEMONSTRATION_FORMS
 
@@ -23,6 +24,7 @@ def premise(job: JobContext) -> None:
     """Checks the premise and keeps the finding as the run's result."""
     config = validate(PremiseConfig, job.config, f"premise check {job.run_id}")
     stored = find_task(job.database, config.task)
+    wait_to_load(job, config.model)
     model = prepare_model(job, config.model, steps=1)
     training = demonstrations(job.database, stored.version.id, "training")
     rows = demonstrations(job.database, stored.version.id, "held_out")

@@ -11,9 +11,11 @@ from typing import Any, Final
 from backend.config import RunConfig
 from backend.documents import validate
 from backend.errors import NotFound, StopRequested
+from backend.jobs.estimates import lengths_of
 from backend.jobs.replays import ReplayConfig
 from backend.jobs.tasks import find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder, run_folder
+from backend.jobs.work.memory import wait_for_memory
 from backend.jobs.work.models import prepare_model
 from backend.jobs.work.train import rows_of, trainer_of
 from backend.training.loop import train as train_loop
@@ -36,14 +38,15 @@ def replay(job: JobContext) -> None:
         raise NotFound(f"run {config.run} is gone", where="run", remedy="see: sdlab runs")
     settings = _without_extras(validate(RunConfig, run.config, f"run {run.id}"))
     rows = rows_of(job, settings, run.task_version_id)
-    scorer = find_task(job.database, settings.task).version.scorer
+    stored = find_task(job.database, settings.task)
+    wait_for_memory(job, settings, lengths_of(job.database, job.settings, settings, stored))
     scratch = job.folder / "checkpoints"
     listener = _Listener(job.recorder, config.step)
     four_bit = settings.adapter.four_bit
     model = prepare_model(job, settings.model, steps=config.step, four_bit=four_bit)
     try:
         _take_checkpoint(job, run, config.step, scratch)
-        trainer = trainer_of(job, settings, model, scorer)
+        trainer = trainer_of(job, settings, model, stored.version.scorer)
         train_loop(trainer, rows, listener, scratch, evaluate=lambda _done: None)
     except _Reached:
         pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.config import RunConfig
+from backend.config import RunConfig, TracesConfig
 from backend.data.demonstration import Demonstration
 from backend.documents import validate
 from backend.errors import StateError, StopRequested, UserError
@@ -12,19 +12,23 @@ from backend.evaluation.premise import check_premise
 from backend.evaluation.scorers import score
 from backend.evaluation.suite import Suite
 from backend.jobs.closing import EVALUATING
+from backend.jobs.estimates import lengths_of
 from backend.jobs.exports import finished_adapter
 from backend.jobs.general import general_prompts
 from backend.jobs.premise_gate import rests_on_premise
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
+from backend.jobs.work.memory import wait_for_memory
 from backend.jobs.work.models import prepare_model
 from backend.jobs.work.probes import probe_finder, task_probe
+from backend.jobs.work.ranks import several
 from backend.jobs.work.stop_rules import reason_to_stop
 from backend.models.language_model import LanguageModel
 from backend.models.workload import PREMISE_ROWS
 from backend.training.checkpoints import verify_checkpoint
 from backend.training.loop import make_trainer
 from backend.training.loop import train as train_loop
+from backend.training.ranks import ALONE, Ranks
 from backend.training.row_checks import Rows
 from backend.training.step import Trainer
 from storage.artifacts import Artifacts
@@ -35,18 +39,36 @@ def train(job: JobContext) -> None:
     """Trains as the run's configuration says. Raises StopRequested if the user ends it."""
     config = validate(RunConfig, job.config, f"run {job.run_id}")
     stored = find_task(job.database, config.task)
-    four_bit = config.adapter.four_bit
-    model = prepare_model(job, config.model, steps=config.steps, four_bit=four_bit)
-    rows = rows_of(job, config, stored.version.id)
-    trainer = trainer_of(job, config, model, stored.version.scorer)
-    measure = _Measure(job, config, model, stored, rows)
+    wait_for_memory(job, config, lengths_of(job.database, job.settings, config, stored))
     try:
-        train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", measure)
+        with several(job, config.devices) as (own, ranks):
+            _train(own, config, stored, ranks)
     except StopRequested:
         # A run that was stopped hands over what it has learned so far.
         _leave_adapter(job)
         raise
     _leave_adapter(job)
+
+
+def _train(job: JobContext, config: RunConfig, stored: StoredTask, ranks: Ranks) -> None:
+    four_bit = config.adapter.four_bit
+    model = prepare_model(job, config.model, steps=config.steps, four_bit=four_bit)
+    rows = rows_of(job, config, stored.version.id)
+    trainer = trainer_of(job, config, model, stored.version.scorer, ranks)
+    measure = _Measure(job, config, model, stored, rows)
+    train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", measure)
+
+
+def follow(job: JobContext, ranks: Ranks) -> None:
+    """The part of a process that trains along with the first one: all but telling and measuring."""
+    config = validate(RunConfig, job.config, f"run {job.run_id}")
+    config = config.model_copy(update={"traces": TracesConfig(every=0)})
+    stored = find_task(job.database, config.task)
+    four_bit = config.adapter.four_bit
+    model = prepare_model(job, config.model, steps=config.steps, four_bit=four_bit)
+    rows = rows_of(job, config, stored.version.id)
+    trainer = trainer_of(job, config, model, stored.version.scorer, ranks)
+    train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", lambda _done: None)
 
 
 def _leave_adapter(job: JobContext) -> None:
@@ -133,7 +155,13 @@ def rows_of(job: JobContext, config: RunConfig, version_id: str) -> Rows:
     )
 
 
-def trainer_of(job: JobContext, config: RunConfig, model: LanguageModel, scorer: str) -> Trainer:
+def trainer_of(
+    job: JobContext,
+    config: RunConfig,
+    model: LanguageModel,
+    scorer: str,
+    ranks: Ranks = ALONE,
+) -> Trainer:
     """The run's trainer at step 0, with the adapters of other runs that it needs."""
 
     def judge(answer: str, row: Demonstration) -> tuple[float, str]:
@@ -146,6 +174,7 @@ def trainer_of(job: JobContext, config: RunConfig, model: LanguageModel, scorer:
         _folder_of(job, config.start_from, "start_from"),
         teach_from=_folder_of(job, config.teacher.run, "teacher.run"),
         judge=judge,
+        ranks=ranks,
     )
 
 

@@ -1,0 +1,114 @@
+"""Memory before a job begins: whether there is room for it, who has it, and what would help."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+import torch
+
+from backend.config import RunConfig
+from backend.errors import ModelError, StopRequested
+from backend.jobs.estimates import SHORTEST, smallest
+from backend.jobs.work.context import JobContext
+from backend.models.dimensions import read_dimensions
+from backend.models.hardware import memory_mib
+from backend.models.memory import gib, largest_part, memory_parts
+from backend.models.workload import Lengths
+from storage.models import ACTIVE, Run
+from storage.runs import Runs
+
+WAITING: Final = "waiting for memory"
+LOOK_S: Final = 2.0
+# Looks at memory that nobody of this lab holds: the worker before may not be gone altogether.
+LOOKS: Final = 3
+# Estimates came within 15 % of what was measured: one that is a little too high stops no run.
+_CERTAIN: Final = 0.85
+
+
+@dataclass(frozen=True)
+class Room:
+    """A device's memory: free, and taken by this process already."""
+
+    device: str
+    is_gpu: bool
+    total_mib: float
+    free_mib: float
+    own_mib: float
+
+
+def room_here() -> Room:
+    """The memory of the device that this process computes on."""
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        # What the driver itself takes is gone from the free memory, and in every estimate.
+        return Room(torch.cuda.get_device_name(), True, total >> 20, free >> 20, math.inf)
+    total_mib, free_mib = memory_mib()
+    own_mib = psutil.Process().memory_info().rss >> 20
+    return Room("this machine", False, total_mib, free_mib, own_mib)
+
+
+def wait_for_memory(
+    job: JobContext,
+    config: RunConfig,
+    lengths: Lengths,
+    look: Callable[[], Room] = room_here,
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
+    """Returns once a run as configured fits; waits while other runs of this lab have the memory.
+
+    Raises ModelError, with the knob that helps, where none of them has it, and StopRequested.
+    """
+    size = read_dimensions(config.model, job.settings.home)
+    if size is None:
+        return
+    looks, is_told = 0, False
+    while True:
+        room = look()
+        parts = memory_parts(config, lengths, size, is_gpu=room.is_gpu)
+        own_mib = min(room.own_mib, parts["runtime_mib"])
+        needed_mib = math.fsum(parts.values())
+        if _CERTAIN * needed_mib <= room.free_mib + own_mib:
+            break
+        others = _others_at_work(job)
+        looks = 0 if others else looks + 1
+        found = (
+            f"the run needs about {gib(needed_mib)} of memory, and {gib(room.free_mib)} of the "
+            f"{gib(room.total_mib)} of {room.device} are free"
+        )
+        if looks >= LOOKS:
+            words, knob = largest_part(config, lengths, parts, room.free_mib + own_mib)
+            raise ModelError(
+                f"{found}; the largest part: {words}",
+                where="memory",
+                remedy=f"{knob}; or close other programs, then: sdlab resume {job.run_id}",
+            )
+        if others and not is_told:
+            names = ", ".join(f"{run.name} ({run.id[:8]})" for run in others)
+            job.recorder.progress(0, config.steps, None, WAITING)
+            job.recorder.event("low_memory", f"waiting: {found}; at work: {names}", "warning")
+            is_told = True
+        if job.recorder.stop_requested():
+            raise StopRequested("stopped while it waited for memory")
+        sleep(LOOK_S)
+    if is_told:
+        job.recorder.event("memory_again", "there is memory again; the run goes on")
+
+
+def wait_to_load(job: JobContext, model: str) -> None:
+    """As wait_for_memory, for a job that reads with the model and trains nothing."""
+    wait_for_memory(job, smallest(model), SHORTEST)
+
+
+def _others_at_work(job: JobContext) -> list[Run]:
+    """This machine's other runs that may hold memory; not those that wait for it as well."""
+    return [
+        run
+        for run in Runs(job.database).all(states=ACTIVE)
+        if run.id != job.run_id and run.phase != WAITING and run.host == platform.node()
+    ]

@@ -1,0 +1,112 @@
+"""What a run needs of a device's memory, part by part, and what would make it fit; no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from backend.config import RunConfig
+from backend.models.dimensions import Dimensions
+from backend.models.four_bit import BYTES_PER_WEIGHT
+from backend.models.workload import Lengths, StepWork, step_work
+
+# MiB. Measured in a worker: 356 after the imports, 936 with SmolLM2 loaded (513 of weights).
+_RUNTIME_MIB: Final = {"cpu": 420.0, "gpu": 700.0}
+# What a step's tensors leave unusable between them. Measured with glibc kept from giving memory
+# back (as workers do): 843 MiB of activations and logits grew to 1,400 within two steps.
+_FRAGMENTATION: Final = {"cpu": 1.65, "gpu": 1.2}
+_CHUNK_TOKENS: Final = 64
+MIB: Final = 2.0**20
+_SMALLER: Final = "choose a smaller model"
+
+
+def memory_parts(
+    config: RunConfig, lengths: Lengths, size: Dimensions, *, is_gpu: bool
+) -> dict[str, float]:
+    """Peak MiB by part: of each GPU, or of the machine that all processes on its CPU share.
+
+    Activations: what a layer keeps of each token for its backward pass.
+    """
+    kind, weight_bytes = ("gpu", 2) if is_gpu else ("cpu", 4)
+    work = step_work(config, lengths)
+    row_tokens = lengths.prompt + work.longest_completion
+    width = 8 * size.hidden + 2 * (size.attention + size.kv) + 4 * size.mlp
+    # DoRA keeps what the layer gives and what the adapter adds apart.
+    width += 2 * size.output_width // size.layers if config.adapter.dora else 0
+    value_bytes = 3 if is_gpu else 4
+    kept = _rows_at_once(config, work) * row_tokens
+    kept *= size.layers * width * value_bytes + 4 * row_tokens
+    logits = 3 * _CHUNK_TOKENS * size.vocabulary * 4
+    cache = work.rows * (max(lengths.prompt, lengths.teacher_prompt) + work.longest_completion)
+    cache *= 2 * size.layers * size.kv * weight_bytes
+    copies = 5 if config.teacher.weights == "ema" else 4
+    parts = {
+        "runtime_mib": _RUNTIME_MIB[kind],
+        "weights_mib": _base_bytes(config, size, weight_bytes) / MIB,
+        "adapter_mib": copies * adapter_bytes(config, size) / MIB,
+        "activations_mib": _FRAGMENTATION[kind] * (kept + logits) / MIB,
+        "cache_mib": cache / config.devices / MIB,
+    }
+    processes = 1 if is_gpu else config.devices
+    return {name: processes * part for name, part in parts.items()}
+
+
+def adapter_bytes(config: RunConfig, size: Dimensions) -> float:
+    """What is trained, in fp32; where that is all weights, the base is a copy beside them."""
+    if config.adapter.full:
+        return size.parameters * 4.0
+    share = 1.0 if config.adapter.targets == "all-linear" else len(config.adapter.targets) / 7
+    weights = config.adapter.rank * size.adapter_width
+    weights += size.output_width if config.adapter.dora else 0
+    return weights * share * 4.0
+
+
+def _base_bytes(config: RunConfig, size: Dimensions, weight_bytes: int) -> float:
+    """In 4 bits are the layers' weights; experts, which are no linear layers, stay as they are."""
+    if not config.adapter.four_bit:
+        return size.parameters * float(weight_bytes)
+    whole = size.parameters - size.active
+    return size.active * BYTES_PER_WEIGHT + whole * weight_bytes
+
+
+def largest_part(
+    config: RunConfig, lengths: Lengths, parts: Mapping[str, float], room_mib: float
+) -> tuple[str, str]:
+    """What takes most of a run's memory, in words, and the knob that makes it fit ``room_mib``."""
+    name = max(parts, key=lambda part: parts[part])
+    rows = _rows_at_once(config, step_work(config, lengths))
+    left_mib = room_mib - math.fsum(parts.values()) + parts[name]
+    knobs = {
+        "activations_mib": ("the activations", _fewer_rows(rows, left_mib / (parts[name] / rows))),
+        "cache_mib": (
+            "the memory of the tokens that are written",
+            f"lower batch_size (now {config.batch_size}) or rollout.max_new_tokens",
+        ),
+        "adapter_mib": (
+            ("all weights in training", "train an adapter instead (adapter.full: false)")
+            if config.adapter.full
+            else ("the adapter and its optimizer", f"lower adapter.rank ({config.adapter.rank})")
+        ),
+        "weights_mib": ("the model's weights", _SMALLER),
+        "runtime_mib": ("torch itself", "close other programs"),
+    }
+    words, knob = knobs[name]
+    return f"{words} ({gib(parts[name])})", knob
+
+
+def _fewer_rows(rows: int, fitting: float) -> str:
+    """The knob for activations, which grow with the rows of a forward pass."""
+    if rows > 1 and fitting >= 1:
+        return f"set micro_batch_size to {min(rows - 1, math.floor(fitting))}"
+    knob = "set micro_batch_size to 1 and " if rows > 1 else ""
+    return f"{knob}lower rollout.max_new_tokens, or {_SMALLER}"
+
+
+def _rows_at_once(config: RunConfig, work: StepWork) -> int:
+    rows = math.ceil(work.rows / config.devices)
+    return min(config.micro_batch_size or rows, rows)
+
+
+def gib(mib: float) -> str:
+    return f"{mib / 1024:.1f} GiB"

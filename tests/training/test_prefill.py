@@ -1,0 +1,54 @@
+"""Prompts that begin alike are read as plain passes read them, and their beginning only once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from backend.models.language_model import LanguageModel
+from backend.training.prefill import common_beginning, prefill
+from tests.tiny_model import build_model, load_tiny
+
+BEGINNING = [5, 9, 11, 6, 14, 7, 21, 30, 8, 17]
+PROMPTS = [[*BEGINNING, 4], [*BEGINNING, 12, 13, 22, 40], [*BEGINNING, 12, 6]]
+
+
+def tokens_read(model: LanguageModel, prompts: list[list[int]]) -> tuple[Any, int]:
+    """What prefill gives, and over how many tokens, padding included, the model went for it."""
+    seen = []
+    hook = model.network.base_model.register_forward_pre_hook(
+        lambda _, __, given: seen.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    with torch.no_grad():
+        found = prefill(model, prompts)
+    hook.remove()
+    return found, sum(seen)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_prefilled_prompts_equal_plain_passes(family: str, tmp_path: Path) -> None:
+    model = load_tiny(build_model(tmp_path, family=family))
+    found, _ = tokens_read(model, PROMPTS)
+    assert found.next_positions_B1[:, 0].tolist() == [11, 14, 12]
+    for row, prompt in enumerate(PROMPTS):
+        with torch.no_grad():
+            plain = model.backbone(input_ids=torch.tensor([prompt])).last_hidden_state[0, -1]
+        assert torch.allclose(found.last_BH[row], plain, atol=2e-5)
+
+
+def test_what_all_begin_with_is_read_once(tiny_folder: Path, tmp_path: Path) -> None:
+    assert tokens_read(load_tiny(tiny_folder), PROMPTS)[1] == 10 + 3 * 4
+    # Too short a beginning, or a window that would count the padding behind it: read as they are.
+    assert tokens_read(load_tiny(tiny_folder), [p[5:] for p in PROMPTS])[1] == 3 * 9
+    assert tokens_read(load_tiny(build_model(tmp_path, family="gemma2")), PROMPTS)[1] == 3 * 14
+
+
+def test_a_token_is_left_of_each_prompt() -> None:
+    assert common_beginning([[1, 2, 3], [1, 2, 3]]) == 2
+    assert common_beginning([[1, 2], [1, 2, 3]]) == 1
+    assert common_beginning([[1], [1]]) == 0
+    assert common_beginning([[1, 2, 3]]) == 0
+    assert common_beginning([[1, 2], [3, 2]]) == 0
