@@ -24,6 +24,7 @@ TRIALS: Final = "sdlab trials with SmolLM2-135M-Instruct, docs/trials.md"
 FIELD: Final = "common practice for supervised fine-tuning"
 LAB: Final = "sdlab"
 UNTRIED: Final = "sdlab, by analogy with sft and sdft; no trial yet"
+TRIED_ONCE: Final = "sdlab, by analogy with sft and sdft; tried once, 16 steps, docs/trials.md"
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ _REINVOKE: Final = {
     "divergence.kind": Choice("reverse_kl", REINVOKE),
     "token_weights.skip_first": Choice(0, LAB),
     "token_weights.average": Choice("sequence", LAB),
-    "optimizer.learning_rate": Choice(1e-4, UNTRIED),
+    "optimizer.learning_rate": Choice(1e-4, TRIED_ONCE),
 }
 
 # In place of a preset's rate, which is an adapter's, where all weights are trained.
@@ -210,7 +211,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             **_SSD,
             "rollout.max_new_tokens": Choice(32, LAB),
             "rollout.min_lines": Choice(1, LAB + ": answers may well be one line"),
-            "optimizer.learning_rate": Choice(1e-4, UNTRIED),
+            "optimizer.learning_rate": Choice(1e-4, TRIED_ONCE),
         },
     ),
     "ssd/paper": Preset(
@@ -243,7 +244,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         {
             **_SDFT_SMALL,
             "teacher.weights": Choice("base", OPSD_PAPER),
-            "teacher.context": Choice("reference-earlier-turn", UNTRIED),
+            "teacher.context": Choice("reference-earlier-turn", TRIED_ONCE),
         },
     ),
     "opsd/paper": Preset(

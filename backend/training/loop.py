@@ -79,7 +79,7 @@ def train(
     config, ranks = trainer.config, trainer.ranks
     if config.teacher.context == "several":
         trainer = replace(trainer, others=tuple(rows.training[: config.teacher.examples + 1]))
-    usable = usable_places(trainer, rows)
+    fitting = usable = usable_places(trainer, rows)
     if "sampled" in config.rollout.source:
         # Before a checkpoint is loaded: they are the answers of the model that the run starts from.
         trainer, usable = _with_samples(trainer, rows, usable, recorder, checkpoints)
@@ -87,7 +87,7 @@ def train(
     watched = _Watch(trainer, rows.held_out, recorder)
     reason = None
     if done == 0:
-        tell_of_rows(trainer, rows, usable, recorder)
+        tell_of_rows(trainer, rows, fitting, recorder)
         evaluate(0)
         watched.look(0)
     elif _is_point_of_curve(config, done):

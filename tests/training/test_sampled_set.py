@@ -92,3 +92,12 @@ def test_demonstrations_are_not_read(tiny_folder: Path, tmp_path: Path) -> None:
         trainer = tiny_trainer(tiny_folder, ssd())
         train(trainer, rows, recorder, tmp_path / name, lambda done: None)
     assert losses(recorders[0]) == losses(recorders[1])
+
+
+def test_rows_that_the_run_never_comes_to_are_not_called_too_long(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    recorder = ListRecorder()
+    run(tiny_folder, tmp_path, ssd(steps=1, batch_size=2), recorder)
+    assert len(stored(tmp_path)) < len(ROWS.training)
+    assert [event for event in recorder.events if event.kind == "rows_skipped"] == []
