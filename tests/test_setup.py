@@ -96,6 +96,7 @@ def test_make_alone_lists_the_commands(make: Setup) -> None:
         "bench-pages",
         "soak",
         "auto-context",
+        "test-long",
         "check",
         "clean",
     ]
@@ -200,6 +201,7 @@ def test_root_gets_chromium_from_the_systems_packages(
 
 
 def test_another_chromium_can_be_named(make: Setup, bare_path: Path) -> None:
+    program(bare_path, "openssl", "")
     program(bare_path, "id", "echo 1000")
     assert make("setup-dev", PATH=str(bare_path)).returncode != 0
     assert make("setup-dev", PATH=str(bare_path), SDLAB_CHROMIUM="/opt/chrome").returncode == 0
@@ -211,6 +213,7 @@ def test_without_root_the_command_that_brings_postgres_is_told(
     program(bare_path, "apt-get", "exit 99")
     program(bare_path, "chromium", "")
     program(bare_path, "nginx", "")
+    program(bare_path, "openssl", "")
     program(bare_path, "id", "echo 1000")
     ended = make("setup-dev", PATH=str(bare_path), SDLAB_POSTGRES="/nowhere")
     assert ended.returncode != 0

@@ -47,7 +47,7 @@ def test_a_file_is_mapped_checked_and_added(server: LiveServer, page: Page, tmp_
     expect(preview).to_contain_text("JSON Lines, UTF-8")
     expect(preview).to_contain_text("no column is known to hold the prompt")
     expect(preview.locator(".sd-first-rows th")).to_have_text(["Row", "q", "a", "kind"])
-    page.locator("#task-name input, #task-name textarea").first.fill("lamps")
+    page.locator("#task-name input, #task-name textarea").first.fill("porch")
     page.locator("#task-check").click()
     expect(page.locator("#task-preview-problem")).to_contain_text("say which one under Columns")
 
@@ -78,7 +78,7 @@ def test_a_file_is_mapped_checked_and_added(server: LiveServer, page: Page, tmp_
     page.locator("#task-keep-good input").check()
     page.locator("#task-check").click()
     expect(report.locator("h3")).to_have_text(
-        "This file would become lamps@1: 6 training rows, 6 held out"
+        "This file would become porch@1: 6 training rows, 6 held out"
     )
     expect(report).to_contain_text("Held out: rows with the tag door.")
     option(page, "#task-scorer", "json")
@@ -86,16 +86,16 @@ def test_a_file_is_mapped_checked_and_added(server: LiveServer, page: Page, tmp_
     expect(report).to_contain_text("the scorer json does not suit 6 of 6 held-out rows")
     page.locator("#task-add").click()
     expect(page.locator("#task-open .sd-told")).to_have_text("Added as version 1.")
-    (version,) = Command(server.home)("task", "show", "lamps").done()["versions"]
+    (version,) = Command(server.home)("task", "show", "porch").done()["versions"]
     assert (version["origin"]["left_out"], version["split"]["by"]) == (60, "tag")
 
     choose(page, server, write(tmp_path / "more.jsonl", 8))
-    expect(preview).to_contain_text("Files of lamps@1 with these columns were read otherwise")
-    page.locator("#task-name input, #task-name textarea").first.fill("lamps")
+    expect(preview).to_contain_text("Files of porch@1 with these columns were read otherwise")
+    page.locator("#task-name input, #task-name textarea").first.fill("porch")
     page.locator("#task-file").click(trial=True)
     page.keyboard.press("Tab")
-    expect(preview).to_contain_text("The columns are those of lamps@1")
-    expect(preview.locator(".sd-columns")).to_contain_text("as in lamps@1")
+    expect(preview).to_contain_text("The columns are those of porch@1")
+    expect(preview.locator(".sd-columns")).to_contain_text("as in porch@1")
 
 
 def test_a_file_that_cannot_be_read_is_told_of_at_once(
