@@ -40,7 +40,7 @@ def opened_views() -> OpenedViews:
         rows=view("rows", "task-rows"),
         lengths=view("lengths", "task-lengths"),
         chart=view("chart", "task-lengths-chart"),
-        changes=view("changes", "task-changes"),
+        changes=view("task-changes", "task-changes"),
     )
 
 

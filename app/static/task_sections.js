@@ -48,7 +48,7 @@
 
   const KINDS = [["changed", "changed"], ["added", "added"], ["removed", "removed"], ["moved", "on the other side"]];
 
-  sdlab.views.changes = function (place, value, trigger) {
+  sdlab.views["task-changes"] = function (place, value, trigger) {
     if (!value.task) { place.replaceChildren(); return; }
     const others = value.versions.filter((each) => each !== value.version);
     if (!others.length) {

@@ -1,8 +1,9 @@
-"""Stylesheets of different pages reach each other: a class must mean the same thing on all."""
+"""Stylesheets and scripts of all pages reach each other: a name must mean the same on all."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import combinations
 
 from app.routes import STATIC
@@ -23,3 +24,14 @@ def test_a_class_of_two_pages_is_defined_with_what_all_pages_share() -> None:
         for name in (classes(first) & classes(second)) - classes(SHARED)
     }
     assert not clashes
+
+
+def test_a_view_is_drawn_by_one_function() -> None:
+    names = re.compile(r"sdlab\.views(?:\.([a-z]+)|\[\"([a-z-]+)\"\]) = ")
+    found = Counter(
+        first or second
+        for path in STATIC.glob("*.js")
+        for first, second in names.findall(path.read_text("utf-8"))
+    )
+    assert found["task-changes"] == 1
+    assert [name for name, count in found.items() if count > 1] == []
