@@ -47,7 +47,7 @@ soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 
 auto-context: setup-dev ## which form auto picks with the bundled model: ARGS="--rows 12"
 	PYTHONPATH=. $(PY) tests/integration/auto_context.py $(ARGS)
 
-test-long: setup-dev ## what takes too long for `make test`: training in several processes
+test-long: setup-dev ## what takes minutes: every preset on the real model, killed sequences, several devices
 	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips tests/long
 
 check: ## known vulnerabilities of what is pinned, and all licences
