@@ -73,8 +73,9 @@ def shown(actions: LongActions, key: str) -> list[Any]:
     else:
         work["words"] = _ENDED[action.state]
     can_cancel = bool(action and action.state == "working" and action.is_open)
-    return [{"problems": {}, **told, "go": None, "of": key}, work, {**report, "of": key},
-            gr.update(visible=can_cancel)]  # fmt: skip
+    # Without an action, what was found in a chosen file stays beside it.
+    found = {"problems": {}, **told, "go": None, "of": key} if key else gr.skip()
+    return [found, work, {**report, "of": key}, gr.update(visible=can_cancel)]
 
 
 def _words(action: Action) -> str:
