@@ -21,7 +21,7 @@ from app.theme import THEME
 from app.uploads import UPLOADS, Limits, remove_old_uploads
 from backend.errors import StateError, UserError
 from backend.lab import Lab
-from backend.settings import Settings
+from backend.settings import Settings, names_in
 from backend.users import Users
 
 log = logging.getLogger("sdlab.server")
@@ -57,7 +57,7 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     door = _door(settings)
     _refuse_open_door(host, door)
     _refuse_second(lab)
-    hosts = (*LOOPBACK, host, *settings.allowed_hosts.replace(",", " ").split())
+    hosts = (*LOOPBACK, host, *names_in(settings.allowed_hosts))
     remove_old_uploads(settings.home / UPLOADS, time.time())
     port = free_port(host, port)
     url = f"http://{host}:{port}/"

@@ -33,8 +33,13 @@ def _root_path(value: Any) -> str:
     return text.rstrip("/") or text[:1]
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """Names with spaces or commas between them, one by one."""
+    return tuple(text.replace(",", " ").split())
+
+
 def _mirrors(value: str) -> str:
-    unknown = [name for name in value.replace(",", " ").split() if name not in MIRRORS]
+    unknown = [name for name in names_in(value) if name not in MIRRORS]
     if unknown:
         raise ValueError(f"{unknown[0]} is none of {', '.join(MIRRORS)}")
     return value
@@ -81,7 +86,7 @@ class Settings(BaseSettings):
     @property
     def mirror_names(self) -> tuple[str, ...]:
         """``mirrors``, one by one."""
-        return tuple(self.mirrors.replace(",", " ").split())
+        return names_in(self.mirrors)
 
     @property
     def database(self) -> str:

@@ -112,10 +112,10 @@ class Claims:
         with self._database.write() as session:
             if not hold(session, claim):
                 return False
-            step = session.scalar(select(Run.step).where(Run.id == claim.run_id)) or 0
-            put_metrics(
-                session, claim.run_id, [(key, step, value) for key, value in (use or {}).items()]
-            )
+            if use:
+                step = session.scalar(select(Run.step).where(Run.id == claim.run_id)) or 0
+                points = [(key, step, value) for key, value in use.items()]
+                put_metrics(session, claim.run_id, points)
             return True
 
     def finish(

@@ -13,6 +13,7 @@ import gradio as gr
 from app.access.roles import for_role
 from app.components.view import QUIET, view
 from app.pages.once import Once
+from app.pages.task_opened import link_to
 from backend.errors import DataError, SdlabError
 from backend.lab import Lab
 
@@ -90,7 +91,7 @@ def save_edits(lab: Lab, sent: Sent) -> dict[str, Any]:
             "nothing is changed yet", where="rows", remedy="change, leave out or add a row first"
         )
     made = lab.edit_task(_text(sent, "task"), changes)
-    return {"go": _link(made, "edited" if made["is_new"] else "known")}
+    return {"go": link_to(made, "edited" if made["is_new"] else "known")}
 
 
 def write_rows(lab: Lab, sent: Sent) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def write_rows(lab: Lab, sent: Sent) -> dict[str, Any]:
         scorer=_text(sent, "scorer").strip(),
         held_out=_held_out(_text(sent, "held_out")),
     )
-    return {"go": _link(made, "new" if made["is_new"] else "known")}
+    return {"go": link_to(made, "new" if made["is_new"] else "known")}
 
 
 def try_answer(lab: Lab, sent: Sent) -> dict[str, Any]:
@@ -129,19 +130,25 @@ def try_answer(lab: Lab, sent: Sent) -> dict[str, Any]:
 
 def start_search(lab: Lab, sent: Sent) -> str:
     """Queues the search for near-duplicates unless one is under way; its id."""
-    task = _text(sent, "task")
-    name, _, version = task.partition("@")
-    known = lab.views.task_leaks(name, version)["search"]
-    return str(known["id"]) if known and known["is_open"] else lab.start_leak_search(task)
+    known = _search(lab, sent)
+    if known and known["is_open"]:
+        return str(known["id"])
+    return lab.start_leak_search(_text(sent, "task"))
 
 
 def stop_search(lab: Lab, sent: Sent) -> dict[str, Any]:
     """Ends the search on the version, and no other job."""
-    name, _, version = _text(sent, "task").partition("@")
-    known = lab.views.task_leaks(name, version)["search"]
+    known = _search(lab, sent)
     if known and known["is_open"]:
         lab.stop(known["id"])
     return {"run": known["id"] if known else ""}
+
+
+def _search(lab: Lab, sent: Sent) -> dict[str, Any] | None:
+    """The newest search on the version."""
+    name, _, version = _text(sent, "task").partition("@")
+    found: dict[str, Any] | None = lab.views.task_leaks(name, version)["search"]
+    return found
 
 
 def _held_out(given: str) -> str:
@@ -154,10 +161,6 @@ def _held_out(given: str) -> str:
         where="held_out",
         remedy="write a share such as 0.2, or a number of rows such as 40",
     )
-
-
-def _link(made: Mapping[str, Any], added: str) -> str:
-    return f"tasks?task={made['name']}&version={made['version']}&added={added}"
 
 
 def _text(sent: Sent, name: str) -> str:

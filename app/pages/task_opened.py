@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import gradio as gr
@@ -31,6 +32,11 @@ class OpenedViews(NamedTuple):
     lengths: gr.HTML
     chart: gr.HTML
     changes: gr.HTML
+
+
+def link_to(made: Mapping[str, Any], added: str) -> str:
+    """The address of a version that was just made; ``added`` says how."""
+    return f"tasks?task={made['name']}&version={made['version']}&added={added}"
 
 
 def opened_views() -> OpenedViews:

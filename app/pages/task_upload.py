@@ -11,6 +11,7 @@ from app import faulty_rows
 from app.components.problems import go_to, no_problems, problems
 from app.long_actions import Progress
 from app.pages.task_held_out import read_held_out, read_seed, read_together
+from app.pages.task_opened import link_to
 from app.pages.task_source import at_hub, fetched_place, hub_name, source
 from backend.errors import DataError, SdlabError
 from backend.lab import Lab, Watch
@@ -108,9 +109,7 @@ def add(lab: Lab, upload: Upload, progress: Progress) -> Shown:
 
     def store(arguments: dict[str, Any]) -> Shown:
         stored = lab.add_task(**arguments, watch=_watch(progress))
-        added = "new" if stored["is_new"] else "known"
-        link = f"tasks?task={stored['name']}&version={stored['version']}&added={added}"
-        return go_to(link), None
+        return go_to(link_to(stored, "new" if stored["is_new"] else "known")), None
 
     return _answer(lab, upload, store)
 

@@ -37,8 +37,13 @@
     draw();
   };
 
-  // The head of a table.
-  sdlab.head = (names) => sdlab.el("thead", {}, sdlab.el("tr", {}, names.map((name) => sdlab.el("th", { scope: "col" }, name))));
+  // The head of a table; of a column of numbers a pair, [name, true].
+  sdlab.head = (names) => sdlab.el("thead", {}, sdlab.el("tr", {}, names.map((each) => [].concat(each)).map(([name, isNumber]) =>
+    sdlab.el("th", { scope: "col", class: isNumber ? "sd-number" : null }, name))));
+
+  // How a view of a task's version asks for something else: from then on the address names the
+  // version, as another one may be made meanwhile.
+  sdlab.asker = (version, trigger) => (changes) => { sdlab.setQuery({ version: version, ...changes, added: "" }); trigger("select", {}); };
 
   // A control below its label.
   sdlab.labelled = (label, control) => sdlab.el("label", { class: "sd-pick" }, sdlab.el("small", {}, label), control);

@@ -39,8 +39,7 @@
   sdlab.views.rows = function (place, value, trigger) {
     if (!value.rows) { place.replaceChildren(); return; }
     const version = value.task + "@" + value.version;
-    // From here on the address names the version: another one may be made meanwhile.
-    const ask = (changes) => { sdlab.setQuery({ version: value.version, ...changes, added: "" }); trigger("select", {}); };
+    const ask = sdlab.asker(value.version, trigger);
     const redraw = () => sdlab.views.rows(place, value, trigger);
     const draft = sdlab.draft(version);
     const bar = sdlab.editBar(version, value.total, trigger, redraw);

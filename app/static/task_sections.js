@@ -7,7 +7,7 @@
 
   sdlab.views.lengths = function (place, value, trigger) {
     if (!value.task) { place.replaceChildren(); return; }
-    const ask = (changes) => { sdlab.setQuery({ version: value.version, ...changes, added: "" }); trigger("select", {}); };
+    const ask = sdlab.asker(value.version, trigger);
     const bar = el("div", { class: "sd-tools" },
       el("label", {}, "The teacher sees the demonstration as ", el("select", { id: "lengths-context", "data-key": "lengths-context", onchange: (e) => ask({ context: e.target.value }) },
         value.contexts.map((name) => el("option", { value: name, selected: name === value.context }, name)))),
@@ -26,7 +26,7 @@
     const heads = [["Limit in tokens", 1], ["Rows left out", 1], [all ? "Share" : "Share of the sample", 1], [""]];
     place.replaceChildren(bar,
       el("p", {}, all ? "All " + many(value.rows, "row") + " were counted." : "Counted in a sample of " + number(value.sampled) + " rows, drawn at random from " + number(value.rows) + "."),
-      el("table", { class: "sd-tasks-table" }, el("thead", {}, el("tr", {}, heads.map(([name, right]) => el("th", { scope: "col", class: right ? "sd-number" : null }, name)))), el("tbody", {}, value.skipped.map(line))),
+      el("table", { class: "sd-tasks-table" }, sdlab.head(heads), el("tbody", {}, value.skipped.map(line))),
       el("p", { class: "sd-soft" }, "A row is left out where the longer prompt, with the longer of its demonstration and " + many(value.new_tokens, "new token") + ", is beyond the limit."));
   };
 
@@ -55,7 +55,7 @@
       place.replaceChildren(el("p", { class: "sd-empty" }, "This is the only version. Edit a row, or add a file under the same name, and the two can be compared here."));
       return;
     }
-    const ask = (changes) => { sdlab.setQuery({ version: value.version, ...changes, added: "" }); trigger("select", {}); };
+    const ask = sdlab.asker(value.version, trigger);
     if (!sdlab.query().get("against")) sdlab.setQuery({ version: value.version, against: value.against });
     const bar = el("div", { class: "sd-tools" }, el("label", {}, "What made ", el("strong", {}, value.task + "@" + value.version), " of ",
       el("select", { id: "changes-against", "data-key": "changes-against", onchange: (e) => ask({ against: e.target.value }) },

@@ -31,7 +31,7 @@
       el("td", {}, el("a", { href: sdlab.link("launch", { task: task.name }), "data-key": "launch-" + task.name, "aria-label": "Launch a run on " + task.name }, "Launch")));
     const heads = [["Task"], ["Version", 1], ["Training rows", 1], ["Held out", 1], ["Size", 1], ["Scorer"], ["Runs"], [""]];
     place.replaceChildren(top, el("table", { class: "sd-tasks-table" },
-      el("thead", {}, el("tr", {}, heads.map(([name, number]) => el("th", { scope: "col", class: number ? "sd-number" : null }, name)))),
+      sdlab.head(heads),
       el("tbody", {}, value.tasks.map(line))));
   };
 
@@ -55,7 +55,7 @@
       el("td", { class: "sd-number" }, sdlab.size(v.bytes)), el("td", {}, day(v.created_at)), el("td", {}, made(v.origin)), el("td", {}, runs(v, true)));
     const heads = [["Version"], ["Training rows", 1], ["Held out", 1], ["Size", 1], ["Added"], ["Made"], ["Runs"]];
     return el("table", { class: "sd-tasks-table" },
-      el("thead", {}, el("tr", {}, heads.map(([name, number]) => el("th", { scope: "col", class: number ? "sd-number" : null }, name)))),
+      sdlab.head(heads),
       el("tbody", {}, [...value.versions].reverse().map(line)));
   }
 

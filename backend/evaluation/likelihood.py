@@ -11,7 +11,7 @@ from torch import Tensor
 from backend.data.demonstration import Message
 from backend.models.language_model import LanguageModel
 from backend.training.divergence import token_logprobs
-from backend.training.prefill import prefill
+from backend.training.prefill import prefill, read_on
 
 
 @torch.no_grad()
@@ -56,11 +56,11 @@ def _read_choices(
         return last_C1H, mask_CT.bool(), ids_CT
     # Nothing is predicted from a choice's last token.
     before_last = torch.arange(length - 1, device=device)
-    choice_CTH = model.backbone(
-        input_ids=ids_CT[:, :-1],
-        attention_mask=torch.cat([read.mask_BP[owner_C], mask_CT[:, :-1]], 1),
-        position_ids=read.next_positions_B1[owner_C] + before_last,
-        past_key_values=read.cache,
-        use_cache=True,
-    ).last_hidden_state
+    choice_CTH = read_on(
+        model,
+        ids_CT[:, :-1],
+        torch.cat([read.mask_BP[owner_C], mask_CT[:, :-1]], 1),
+        read.next_positions_B1[owner_C] + before_last,
+        read.cache,
+    )
     return torch.cat([last_C1H, choice_CTH], 1), mask_CT.bool(), ids_CT

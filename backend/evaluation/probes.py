@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -174,11 +174,9 @@ class ChoiceProbe:
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
         rows = some(self.rows, limit, _id)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]["question"]))
         items: dict[int, Item] = {}
         with model.merged():
-            for start in range(0, len(order), BATCH_ROWS):
-                span = order[start : start + BATCH_ROWS]
+            for span in _batches([row["question"] for row in rows]):
                 logprobs = choice_logprobs(model, [rows[i] for i in span])
                 items |= {i: self._item(rows[i], s) for i, s in zip(span, logprobs, strict=True)}
         return [items[i] for i in range(len(rows))]
@@ -270,15 +268,20 @@ def _kls_to_base(
 
 def answer(model: LanguageModel, prompts: list[list[int]], max_new_tokens: int) -> list[str]:
     """Greedy answers, in batches of prompts of like length."""
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     texts = [""] * len(prompts)
     with model.merged():
-        for start in range(0, len(order), BATCH_ROWS):
-            chosen = order[start : start + BATCH_ROWS]
+        for chosen in _batches(prompts):
             written = generate(model, [prompts[i] for i in chosen], Sampling(max_new_tokens))
             for i, ids in zip(chosen, written, strict=True):
                 texts[i] = model.tokenizer.decode(ids)
     return texts
+
+
+def _batches(prompts: Sequence[Sized]) -> Iterator[list[int]]:
+    """The places of all prompts, so many at once, those of like length together."""
+    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+    for start in range(0, len(order), BATCH_ROWS):
+        yield order[start : start + BATCH_ROWS]
 
 
 def _user(model: LanguageModel, prompt: str) -> list[int]:

@@ -36,13 +36,13 @@ def archive_of(database: Database, run_id: str) -> Artifact | None:
     return found[-1] if found else None
 
 
-def check_not_archived(database: Database, run: Run) -> None:
+def check_not_archived(database: Database, run_id: str) -> None:
     """Raises StateError for a run whose checkpoints are packed away."""
-    if archive_of(database, run.id) is not None:
+    if archive_of(database, run_id) is not None:
         raise StateError(
             "its checkpoints and traces are in its archive",
-            where=f"run {run.id}",
-            remedy=f"put them back with: sdlab unarchive {run.id[:8]}",
+            where=f"run {run_id}",
+            remedy=f"put them back with: sdlab unarchive {run_id[:8]}",
         )
 
 
@@ -51,7 +51,7 @@ def archive(database: Database, settings: Settings, run: Run) -> int:
 
     The file is whole before anything goes. Raises StateError where there is nothing to pack.
     """
-    check_not_archived(database, run)
+    check_not_archived(database, run.id)
     home = settings.home
     points = Artifacts(database).checkpoints(run.id)
     traces = Traces(database)

@@ -7,7 +7,6 @@ from backend.jobs.archives import check_not_archived
 from storage.artifacts import Artifacts
 from storage.database import Database
 from storage.models import Checkpoint
-from storage.runs import Runs
 
 
 def find_checkpoint(database: Database, run_id: str, step: int | None = None) -> Checkpoint:
@@ -23,8 +22,7 @@ def find_checkpoint(database: Database, run_id: str, step: int | None = None) ->
             where=f"run {run_id}",
             remedy="give one of these, or none for the last",
         )
-    if run := Runs(database).get(run_id):
-        check_not_archived(database, run)
+    check_not_archived(database, run_id)
     raise StateError(
         "the run has no checkpoint yet",
         where=f"run {run_id}",

@@ -68,7 +68,7 @@ class LabKeeping:
         runs = [find_run(self._database, name) for name in names]
         self._check(runs)
         for run in runs:
-            archives.check_not_archived(self._database, run)
+            archives.check_not_archived(self._database, run.id)
         document: Document = {"archived": not preview, "runs": self._runs(runs)}
         for run, found in zip(runs, document["runs"] if not preview else (), strict=False):
             found["packed"] = archives.archive(self._database, self._settings, run)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from backend.config import RunConfig
 from backend.errors import StateError
 from backend.jobs.tasks import find_task
-from backend.text.contexts import shows_a_demonstration
+from backend.text.contexts import rests_on_premise
 from storage.database import Database
 from storage.models import Run
 from storage.runs import Runs
@@ -31,17 +31,12 @@ class Standing:
     better: str = ""
 
 
-def rests_on_premise(config: RunConfig) -> bool:
-    """Whether the run's teacher is shown a demonstration or a reference solution."""
-    return config.teacher.weights != "none" and shows_a_demonstration(config.teacher.context)
-
-
 def standing(database: Database, config: RunConfig) -> Standing | None:
     """What was measured last of the run's task version, model, start and context form.
 
     None for a run that rests on no premise. Raises NotFound where the task is gone.
     """
-    if not rests_on_premise(config):
+    if not rests_on_premise(config.teacher):
         return None
     stored = find_task(database, config.task)
     context = config.teacher.context

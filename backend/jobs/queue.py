@@ -39,7 +39,7 @@ def resume(database: Database, settings: Settings, run_id: str) -> Run:
     it is cancelled, failed or lost, and where the run that it goes on from must be resumed first.
     """
     _check_earlier(database, run_id)
-    check_not_archived(database, _get(database, run_id))
+    check_not_archived(database, run_id)
     found = Runs(database).requeue(run_id, settings.max_attempts)
     if found == "done":
         raise StateError(

@@ -20,6 +20,7 @@ from backend.jobs.premise_gate import check_gate
 from backend.jobs.queue import resume
 from backend.jobs.sequence_plans import Arm, plan_arms
 from backend.models.estimate import duration
+from backend.models.memory import gib
 from backend.settings import Settings
 from storage.database import Database
 from storage.models import FINAL, Run, TaskSequence, new_id
@@ -92,8 +93,8 @@ def _estimates(
 
 def _in_all(stages: Sequence[Document]) -> str:
     seconds = math.fsum(each["total_s"] for each in stages)
-    memory_gib = max(each["peak_memory_mib"] for each in stages) / 1024
-    return f"{len(stages)} runs, {duration(seconds)} here, up to {memory_gib:.1f} GiB of memory"
+    memory = gib(max(each["peak_memory_mib"] for each in stages))
+    return f"{len(stages)} runs, {duration(seconds)} here, up to {memory} of memory"
 
 
 def find_sequence(database: Database, name: str) -> TaskSequence:

@@ -7,7 +7,7 @@ from typing import Final
 
 from backend.errors import ConfigError
 from backend.models.hardware import visible_gpus
-from backend.settings import Settings
+from backend.settings import Settings, names_in
 
 CPU: Final = "cpu"
 GPU: Final = "gpu"
@@ -24,7 +24,7 @@ def slot_names(settings: Settings) -> tuple[str, ...]:
 
     Raises ConfigError for settings that name no slots.
     """
-    named = tuple(settings.slots.replace(",", " ").split())
+    named = names_in(settings.slots)
     for name in named:
         kind, _, number = name.partition(":")
         if kind not in (CPU, GPU) or not number.isdecimal():

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import psutil
 
+from backend.models.memory import MIB
+
 log = logging.getLogger(__name__)
 
-MIB: Final = 2**20
 # The curves that a worker's samples are stored as; of memory also the most so far.
 KEYS: Final = ("memory_mib", "cpu_percent", "gpu_memory_mib", "gpu_percent", "gpu_celsius")
 MOST: Final = {"memory_mib": "memory_most_mib", "gpu_memory_mib": "gpu_memory_most_mib"}

@@ -30,9 +30,13 @@ def choose_compute(threads: int = 0) -> Compute:
     More threads than cores that this process may use would wait for each other at every product.
     """
     torch.set_num_threads(usable_cores(threads))
+    device = choose_device()
+    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return Compute(device, torch.bfloat16 if has_bf16 else torch.float32)
+
+
+def choose_device() -> torch.device:
+    """CUDA's GPU, else Apple's, else the CPU."""
     if torch.cuda.is_available():
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-        return Compute(torch.device("cuda"), dtype)
-    if torch.backends.mps.is_available():
-        return Compute(torch.device("mps"), torch.float32)
-    return Compute(torch.device("cpu"), torch.float32)
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, get_args
 
 from backend.config import RolloutSource, RunConfig, Schedule, Share, value_at
-from backend.text.contexts import shows_a_demonstration
+from backend.text.contexts import rests_on_premise
 
 PREMISE_ROWS: Final = 32
 _STEPS_LOOKED_AT: Final = 200
@@ -114,8 +114,7 @@ def planned_scoring(
             rows = min(limit or math.inf, probe.rows)
             together = min(probe.together, max(rows, 1))
             work.append(replace(probe, rows=rows * times, together=together))
-    has_teacher = config.teacher.weights != "none"
-    if limits.premise and has_teacher and shows_a_demonstration(config.teacher.context):
+    if limits.premise and rests_on_premise(config.teacher):
         rows, written = min(PREMISE_ROWS, held_out), limits.max_new_tokens
         for prompt in (lengths.prompt, lengths.teacher_prompt):
             read = 2 * prompt + lengths.demonstration

@@ -111,9 +111,13 @@ DEMONSTRATION_FORMS: Final = tuple(
 )
 
 
-def shows_a_demonstration(context: str) -> bool:
-    """Whether a form shows what a row holds, and not what a group of rollouts or nothing does."""
-    return SHOWS.get(context, "demonstration") in ("demonstration", "reference")
+def rests_on_premise(teacher: TeacherConfig) -> bool:
+    """Whether there is a teacher, and it is shown what its row holds: a demonstration or solution.
+
+    Not what a group of rollouts gives, or nothing.
+    """
+    shown = SHOWS.get(teacher.context, "demonstration")
+    return teacher.weights != "none" and shown in ("demonstration", "reference")
 
 
 @dataclass(frozen=True)

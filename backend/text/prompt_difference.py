@@ -20,7 +20,7 @@ def prompt_difference(student: str, teacher: str) -> tuple[list[Part], list[Part
     A teacher that reads the student's prompt with one insertion is marked where a reader would see
     it: the earlier turn of ``earlier-turn`` begins with its question, not within it.
     """
-    end = _shared_end(student, teacher)
+    end = shared_end(student, teacher)
     start = shared_start(student[: len(student) - end], teacher[: len(teacher) - end])
     if start + end == len(student):
         start, end = _at_a_line(teacher, start, end)
@@ -32,7 +32,7 @@ def prompt_difference(student: str, teacher: str) -> tuple[list[Part], list[Part
 def word_difference(before: str, after: str) -> tuple[list[Part], list[Part]]:
     """Both texts in parts, those words marked that the other lacks."""
     start = shared_start(before, after)
-    end = _shared_end(before[start:], after[start:])
+    end = shared_end(before[start:], after[start:])
     # A word of which only some letters differ is another word.
     while start and before[start - 1].isalnum():
         start -= 1
@@ -51,7 +51,8 @@ def shared_start(a: str, b: str) -> int:
     return min(len(a), len(b))
 
 
-def _shared_end(a: str, b: str) -> int:
+def shared_end(a: str, b: str) -> int:
+    """How many characters two texts end with alike."""
     return shared_start(a[::-1], b[::-1])
 
 

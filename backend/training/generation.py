@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backend.models.language_model import LanguageModel
-from backend.training.prefill import prefill
+from backend.training.prefill import prefill, read_on
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,7 @@ def generate(
                 rows[kept], tokens_B[kept], positions_B1[kept], mask_BL[kept], live_B[kept],
             )  # fmt: skip
         mask_BL = torch.cat([mask_BL, mask_BL.new_ones(len(mask_BL), 1)], 1)
-        last_BH = model.backbone(
-            input_ids=tokens_B[:, None],
-            attention_mask=mask_BL,
-            position_ids=positions_B1,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state[:, -1]
+        last_BH = read_on(model, tokens_B[:, None], mask_BL, positions_B1, cache)[:, -1]
         positions_B1 = positions_B1 + 1
     return completions
 

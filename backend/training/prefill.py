@@ -40,12 +40,12 @@ def prefill(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Prefilled
     if shared < _WORTH_SHARING:
         ids_BP, mask_BP, positions_BP = left_pad(prompts, pad_id, device)
     else:
-        _read(model, *left_pad([prompts[0][:shared]], pad_id, device), cache)
+        read_on(model, *left_pad([prompts[0][:shared]], pad_id, device), cache)
         cache.batch_select_indices(torch.zeros(len(prompts), dtype=torch.long, device=device))
         ids_BP, mask_BP, _ = left_pad([prompt[shared:] for prompt in prompts], pad_id, device)
         mask_BP = torch.cat([mask_BP.new_ones(len(prompts), shared), mask_BP], 1)
         positions_BP = positions(mask_BP)[:, shared:]
-    hidden_BPH = _read(model, ids_BP, mask_BP, positions_BP, cache)
+    hidden_BPH = read_on(model, ids_BP, mask_BP, positions_BP, cache)
     return Prefilled(hidden_BPH[:, -1], cache, mask_BP)
 
 
@@ -66,13 +66,21 @@ def _can_share(cache: DynamicCache) -> bool:
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-def _read(
-    model: LanguageModel, ids: Tensor, mask: Tensor, places: Tensor, cache: DynamicCache
+def read_on(
+    model: LanguageModel,
+    ids_BL: Tensor,
+    mask_BP: Tensor,
+    positions_BL: Tensor,
+    cache: DynamicCache,
 ) -> Tensor:
+    """Hidden states [B, L, H] of tokens that follow on what the cache holds, which it then has too.
+
+    The mask is of all P tokens, those of the cache first.
+    """
     found: Tensor = model.backbone(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=places,
+        input_ids=ids_BL,
+        attention_mask=mask_BP,
+        position_ids=positions_BL,
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state

@@ -21,6 +21,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from backend.models.compute import choose_device
+
 # The others wait as long as the first one evaluates; who died is noticed by its closed connection.
 _PATIENCE: Final = timedelta(days=7)
 # Keeps the random numbers of processes apart, as SEED_STRIDE those of steps.
@@ -97,6 +99,11 @@ class Ranks:
 
 
 ALONE: Final = Ranks()
+
+
+def exchange_device() -> str:
+    """Where processes exchange tensors here: on their GPUs by NCCL, else on the CPU by gloo."""
+    return "cuda" if choose_device().type == "cuda" else "cpu"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from backend.jobs.documents import Document
 from backend.jobs.task_edits import task_difference
-from backend.text.prompt_difference import Part, shared_start, word_difference
+from backend.text.prompt_difference import Part, shared_end, shared_start, word_difference
 from backend.views.task_rows import short
 from storage.database import Database
 
@@ -54,7 +54,7 @@ def _changed_fields(
         if ours == theirs:
             continue
         start = shared_start(ours, theirs)
-        end = shared_start(ours[start:][::-1], theirs[start:][::-1])
+        end = shared_end(ours[start:], theirs[start:])
         cost = (len(ours) - start - end) * (len(theirs) - start - end)
         left, right = [(ours, True)], [(theirs, True)]
         if cost <= budget - spent:

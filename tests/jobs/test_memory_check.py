@@ -29,7 +29,10 @@ def check(database, settings, add_run, tiny_folder):
             | changes
         )
         job = JobContext("a-run", "train", {}, database, settings, recorder, settings.home)
-        look = lambda: left.pop(0) if len(left) > 1 else left[0]  # noqa: E731
+
+        def look():
+            return left.pop(0) if len(left) > 1 else left[0]
+
         wait_for_memory(job, config, LENGTHS, look, sleep=lambda _s: None)
 
     return run

@@ -16,6 +16,7 @@ from backend.config import RunConfig
 from backend.errors import ModelError, StopRequested
 from backend.jobs.estimates import SHORTEST, smallest
 from backend.jobs.work.context import JobContext
+from backend.models.compute import choose_device
 from backend.models.dimensions import read_dimensions
 from backend.models.hardware import memory_mib
 from backend.models.memory import gib, largest_part, memory_parts
@@ -44,7 +45,7 @@ class Room:
 
 def room_here() -> Room:
     """The memory of the device that this process computes on."""
-    if torch.cuda.is_available():
+    if choose_device().type == "cuda":
         free, total = torch.cuda.mem_get_info()
         # What the driver itself takes is gone from the free memory, and in every estimate.
         return Room(torch.cuda.get_device_name(), True, total >> 20, free >> 20, math.inf)

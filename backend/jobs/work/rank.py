@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from backend.errors import SdlabError
 from backend.jobs.work.context import JobContext, run_folder
 from backend.jobs.work.train import follow
 from backend.jobs.worker import log_to_stderr, tell_stacks
 from backend.settings import Settings
-from backend.training.ranks import joined
+from backend.training.ranks import exchange_device, joined
 from backend.training.recorder import Evaluation, Recorder, Trace
 from storage.database import open_database
 from storage.runs import Runs
@@ -35,9 +33,8 @@ def main() -> None:
         raise SystemExit(f"run {run_id} is gone")
     folder = run_folder(settings, run_id)
     job = JobContext(run_id, run.kind, run.config, database, settings, _Silence(), folder)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        with joined(int(number), int(size), Path(meeting), device) as ranks:
+        with joined(int(number), int(size), Path(meeting), exchange_device()) as ranks:
             follow(job, ranks)
     except SdlabError as error:
         # The worker meets the same, and tells of it.

@@ -20,7 +20,7 @@ import torch
 from backend.jobs.watches import EXIT_RANK
 from backend.jobs.work.context import JobContext
 from backend.models.hardware import usable_cores
-from backend.training.ranks import ALONE, Ranks, joined
+from backend.training.ranks import ALONE, Ranks, exchange_device, joined
 
 log = logging.getLogger("sdlab.worker")
 
@@ -45,7 +45,7 @@ def several(job: JobContext, devices: int) -> Iterator[tuple[JobContext, Ranks]]
         yield job, ALONE
         return
     settings = job.settings
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = exchange_device()
     if device == "cpu":
         threads = max(1, usable_cores(settings.threads) // devices)
         settings = settings.model_copy(update={"threads": threads})

@@ -15,7 +15,6 @@ from backend.jobs.closing import EVALUATING
 from backend.jobs.estimates import lengths_of
 from backend.jobs.exports import finished_adapter
 from backend.jobs.general import general_prompts
-from backend.jobs.premise_gate import rests_on_premise
 from backend.jobs.tasks import StoredTask, demonstrations, find_task
 from backend.jobs.work.context import JobContext, checkpoint_folder
 from backend.jobs.work.memory import wait_for_memory
@@ -25,6 +24,7 @@ from backend.jobs.work.ranks import several
 from backend.jobs.work.stop_rules import reason_to_stop
 from backend.models.language_model import LanguageModel
 from backend.models.workload import PREMISE_ROWS
+from backend.text.contexts import rests_on_premise
 from backend.training.checkpoints import verify_checkpoint
 from backend.training.loop import make_trainer
 from backend.training.loop import train as train_loop
@@ -51,11 +51,8 @@ def train(job: JobContext) -> None:
 
 
 def _train(job: JobContext, config: RunConfig, stored: StoredTask, ranks: Ranks) -> None:
-    four_bit = config.adapter.four_bit
-    model = prepare_model(job, config.model, steps=config.steps, four_bit=four_bit)
-    rows = rows_of(job, config, stored.version.id)
-    trainer = trainer_of(job, config, model, stored.version.scorer, ranks)
-    measure = _Measure(job, config, model, stored, rows)
+    trainer, rows = _ready(job, config, stored, ranks)
+    measure = _Measure(job, config, trainer.model, stored, rows)
     train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", measure)
 
 
@@ -63,12 +60,17 @@ def follow(job: JobContext, ranks: Ranks) -> None:
     """The part of a process that trains along with the first one: all but telling and measuring."""
     config = validate(RunConfig, job.config, f"run {job.run_id}")
     config = config.model_copy(update={"traces": TracesConfig(every=0)})
-    stored = find_task(job.database, config.task)
+    trainer, rows = _ready(job, config, find_task(job.database, config.task), ranks)
+    train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", lambda _done: None)
+
+
+def _ready(
+    job: JobContext, config: RunConfig, stored: StoredTask, ranks: Ranks
+) -> tuple[Trainer, Rows]:
     four_bit = config.adapter.four_bit
     model = prepare_model(job, config.model, steps=config.steps, four_bit=four_bit)
     rows = rows_of(job, config, stored.version.id)
-    trainer = trainer_of(job, config, model, stored.version.scorer, ranks)
-    train_loop(trainer, rows, job.recorder, job.folder / "checkpoints", lambda _done: None)
+    return trainer_of(job, config, model, stored.version.scorer, ranks), rows
 
 
 def _leave_adapter(job: JobContext) -> None:
@@ -108,7 +110,7 @@ class _Measure:
         """
         ends = done in (0, self._config.steps) or self._has_stopped
         self._progress(done, EVALUATING)
-        if done == 0 and self._config.evaluate.premise and rests_on_premise(self._config):
+        if done == 0 and self._config.evaluate.premise and rests_on_premise(self._config.teacher):
             self._premise()
         if ends:
             is_base = done == 0 and self._config.start_from is None
