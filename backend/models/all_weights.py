@@ -34,9 +34,6 @@ class AllWeights:
     def base(self) -> contextlib.AbstractContextManager[None]:
         return exchanged(self.parameters(), self._base)
 
-    def folded(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
     def plain(self) -> Any:
         return self.network.requires_grad_(False)
 

@@ -19,6 +19,7 @@ from backend.errors import Fault, ModelError
 from backend.models.all_weights import AllWeights
 from backend.models.compute import Compute
 from backend.models.lora import LoraAdapter
+from backend.models.reading import reading
 from backend.models.trained import Trained
 from backend.text.tokenizer import TextTokenizer
 
@@ -110,13 +111,13 @@ class LanguageModel:
         return self._trained.parameters() if self._trained else {}
 
     def merged(self) -> contextlib.AbstractContextManager[None]:
-        """The student as it stands, faster to read with, while the block only reads.
+        """The weights that are in place, faster to read with, while the block only reads.
 
         Nothing changes in half precision or four bits: such base weights are too coarse to hold
         what an adapter adds.
         """
         is_exact = self.compute.dtype == torch.float32 and not self._is_four_bit
-        return self._trained.folded() if self._trained and is_exact else contextlib.nullcontext()
+        return reading(self.network) if is_exact else contextlib.nullcontext()
 
     def base_weights(self) -> contextlib.AbstractContextManager[None]:
         """The original model, without anything trained, while the block runs."""

@@ -1,4 +1,4 @@
-"""A LoRA adapter: put on the base, switched off, folded in, and written as PEFT writes it."""
+"""A LoRA adapter: put on the base, switched off, and written as PEFT writes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -79,28 +78,6 @@ class LoraAdapter:
     def base(self) -> Iterator[None]:
         with self.network.disable_adapter():
             yield
-
-    @contextlib.contextmanager
-    def folded(self) -> Iterator[None]:
-        """The adapter folded into the base weights, which are put back bit for bit.
-
-        Writing 16 answers of 16 tokens took SmolLM2-135M 7 to 10 % less CPU time so, folding and
-        restoring included. Nothing changes where the adapter is switched off.
-        """
-        layers = [
-            layer for layer in self.network.modules()
-            if isinstance(layer, LoraLayer) and not layer.disable_adapters
-        ]  # fmt: skip
-        weights = [layer.get_base_layer().weight for layer in layers]
-        kept = [weight.data.clone() for weight in weights]
-        try:
-            for layer in layers:
-                layer.merge()
-            yield
-        finally:
-            for layer, weight, original in zip(layers, weights, kept, strict=True):
-                layer.unmerge()
-                weight.data.copy_(original)
 
     def plain(self) -> Any:
         return self.network.merge_and_unload()

@@ -24,9 +24,6 @@ class Trained(Protocol):
     def base(self) -> contextlib.AbstractContextManager[None]:
         """The original model's weights in place while the block runs, whatever was trained."""
 
-    def folded(self) -> contextlib.AbstractContextManager[None]:
-        """The same model, faster to read with while the block only reads."""
-
     def plain(self) -> Any:
         """The student as a transformers model of its own; nothing can be trained afterwards."""
 

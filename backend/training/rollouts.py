@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -87,9 +88,8 @@ def _write(
     sampling: Sampling,
     generator: torch.Generator,
 ) -> list[list[int]]:
-    if source == "student":
-        return generate(model, prompts, sampling, generator)
-    with teacher.in_place():
+    writer = teacher.in_place() if source == "teacher" else contextlib.nullcontext()
+    with writer, model.merged():
         return generate(model, prompts, sampling, generator)
 
 

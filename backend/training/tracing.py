@@ -73,7 +73,8 @@ def watch(
     model, config = trainer.model, trainer.config
     prompts = read_prompts(model.tokenizer, rows, config.teacher, trainer.others)
     sampling = Sampling(config.evaluate.max_new_tokens)
-    completions = generate(model, prompts.student, sampling)
+    with model.merged():
+        completions = generate(model, prompts.student, sampling)
     batch = pack(prompts.student, completions, model.tokenizer.pad_id, model.compute.device)
     student_NH = completion_hidden(model, batch)
     with model.base_weights():
@@ -109,7 +110,8 @@ def base_answers(trainer: Trainer, rows: Sequence[Demonstration]) -> list[str]:
 
 def _answers(trainer: Trainer, prompts: list[list[int]], sampling: Sampling) -> list[str]:
     tokenizer = trainer.model.tokenizer
-    return [tokenizer.decode(ids) for ids in generate(trainer.model, prompts, sampling)]
+    with trainer.model.merged():
+        return [tokenizer.decode(ids) for ids in generate(trainer.model, prompts, sampling)]
 
 
 def _trace(

@@ -1,4 +1,4 @@
-"""The adapter folded into the base for reading: the same answers, and nothing left behind."""
+"""The adapter merged into what reads: the same answers, and nothing left behind."""
 
 from __future__ import annotations
 
