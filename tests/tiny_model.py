@@ -71,6 +71,8 @@ _FAMILIES: Final[Mapping[str, Mapping[str, Any]]] = {
     # Learned positions, biases, layers of another kind, and dropout as its authors left it.
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT_LENGTH},
     "gemma2": _LLAMA_LIKE | {"head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 5.0},
+    # Norms of queries and keys.
+    "qwen3": _LLAMA_LIKE | {"head_dim": 8},
     "cohere": _LLAMA_LIKE | {"logit_scale": 0.5},
     "granite": _LLAMA_LIKE | {"logits_scaling": 4.0},
     # Experts, which transformers holds as one weight and stores one by one.

@@ -19,6 +19,7 @@ from backend.errors import Fault, ModelError
 from backend.models.all_weights import AllWeights
 from backend.models.compute import Compute
 from backend.models.lora import LoraAdapter
+from backend.models.products import use_products
 from backend.models.reading import reading
 from backend.models.trained import Trained
 from backend.text.tokenizer import TextTokenizer
@@ -148,6 +149,7 @@ def load_model(
     # What bitsandbytes holds is on its device already, and may not be moved.
     network = network if four_bit else network.to(compute.device)
     network.eval().requires_grad_(False)
+    use_products(network)
     digest = weights_digest(folder) + ("-4bit" if four_bit else "")
     model = LanguageModel(name, network, tokenizer, compute, digest, is_four_bit=four_bit)
     _check_head(model)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from backend.config import AdapterConfig
 from backend.errors import ModelError, UserError
+from backend.models.products import use_products
 
 ADAPTER: Final = "adapter_model.safetensors"
 _CONFIG: Final = "adapter_config.json"
@@ -70,6 +71,7 @@ class LoraAdapter:
         self._config.base_model_name_or_path = base_name
         # A new module is in training mode, and whoever restores the mode would spread it.
         self.network.eval()
+        use_products(self.network)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return {n: p for n, p in self.network.named_parameters() if p.requires_grad}
