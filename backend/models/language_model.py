@@ -37,6 +37,10 @@ class OutputHead:
     scale: float
     softcap: float | None
 
+    @property
+    def is_trained(self) -> bool:
+        return any(parameter.requires_grad for parameter in self.layer.parameters())
+
     def __call__(self, hidden_NH: Tensor) -> Tensor:
         """Logits [N, V] in fp32."""
         # Under CUDA's autocast a LayerNorm gives fp32, whatever the weights are.

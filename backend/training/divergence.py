@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
@@ -177,9 +177,11 @@ def compare(
 ) -> Compared:
     """Divergences of N completion tokens from hidden states; logits exist a chunk at a time.
 
-    Each chunk's logits are recomputed in the backward pass, so memory is flat in N beyond a chunk.
+    Gradients of hidden states are found with their divergences. A head that trains (it says so by
+    ``is_trained``) needs its own as well: then each chunk is computed again in the backward pass.
     """
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    is_trained = getattr(head, "is_trained", False)
 
     def chunk(student_NH: Tensor, teacher_NH: Tensor | None, ids_N: Tensor) -> tuple[Tensor, ...]:
         student = log_softmax(head(student_NH) / temperatures.student, -1)
@@ -196,15 +198,45 @@ def compare(
     for start in range(0, len(token_ids_N), chunk_tokens):
         span = slice(start, start + chunk_tokens)
         teacher_NH = None if teacher_hidden_NH is None else teacher_hidden_NH[span]
-        parts.append(
-            checkpoint(
-                chunk, student_hidden_NH[span], teacher_NH, token_ids_N[span], use_reentrant=False
-            )
-        )
+        inputs = (student_hidden_NH[span], teacher_NH, token_ids_N[span])
+        if is_trained:
+            parts.append(checkpoint(chunk, *inputs, use_reentrant=False))
+        else:
+            parts.append(_RowGradients.apply(chunk, *inputs))  # type: ignore[no-untyped-call]
     if not parts:
         empty = student_hidden_NH.sum() * 0.0 + torch.zeros(0, device=student_hidden_NH.device)
         return Compared(empty, empty.detach(), empty.detach())
     return Compared(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+class _RowGradients(torch.autograd.Function):
+    """A chunk's divergences, with each one's gradient in its own hidden state, found at once.
+
+    A token's divergence depends on no other token's hidden state: the gradient of their sum holds
+    that of each as a row, which the backward pass has only to scale. Logits are gone by then.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        chunk: Callable[..., tuple[Tensor, ...]],
+        student_NH: Tensor,
+        teacher_NH: Tensor | None,
+        ids_N: Tensor,
+    ) -> tuple[Tensor, ...]:
+        asks = ctx.needs_input_grad[1]
+        with torch.set_grad_enabled(asks):
+            rows_NH = student_NH.detach().requires_grad_(asks)
+            divergence_N, entropy_N, logprob_N = chunk(rows_NH, teacher_NH, ids_N)
+            if asks:
+                ctx.save_for_backward(*torch.autograd.grad(divergence_N.sum(), rows_NH))
+        ctx.mark_non_differentiable(entropy_N, logprob_N)
+        return divergence_N.detach(), entropy_N, logprob_N
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (rows_NH,) = ctx.saved_tensors
+        return None, gradients[0][:, None] * rows_NH, None, None
 
 
 @torch.no_grad()
