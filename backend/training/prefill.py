@@ -9,9 +9,9 @@ from typing import Final
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from backend.models.language_model import LanguageModel
+from backend.training.cache import empty_cache, sees_all
 from backend.training.packing import left_pad, positions
 
 # A shorter beginning costs more as a pass of its own than it spares.
@@ -35,8 +35,9 @@ class Prefilled:
 def prefill(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Prefilled:
     """Hidden states at the last token of each prompt, and the cache to go on from."""
     device, pad_id = model.compute.device, model.tokenizer.pad_id
-    cache = DynamicCache(config=model.network.config)
-    shared = common_beginning(prompts) if _can_share(cache) else 0
+    cache = empty_cache(model.network.config)
+    # Padding comes to lie behind the beginning: a sliding window would count it.
+    shared = common_beginning(prompts) if sees_all(cache) else 0
     if shared < _WORTH_SHARING:
         ids_BP, mask_BP, positions_BP = left_pad(prompts, pad_id, device)
     else:
@@ -59,11 +60,6 @@ def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
             break
         alike += 1
     return min(alike, min(map(len, prompts)) - 1)
-
-
-def _can_share(cache: DynamicCache) -> bool:
-    """Padding comes to lie behind the beginning: a sliding window would count it."""
-    return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def read_on(
