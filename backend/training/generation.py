@@ -80,7 +80,25 @@ def choose(logits_BV: Tensor, sampling: Sampling, generator: torch.Generator | N
     if sampling.min_p:
         floor_B1 = logits_BV.max(-1, keepdim=True).values + math.log(sampling.min_p)
         logits_BV = logits_BV.masked_fill(logits_BV < floor_B1, float("-inf"))
-    return torch.multinomial(logits_BV.softmax(-1), 1, generator=generator).squeeze(-1)
+    return _drawn(logits_BV.softmax(-1), generator)
+
+
+def _drawn(probabilities_BV: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A token [B] of each row, where a random number falls in its cumulative distribution.
+
+    One number a row, in double precision where the device has it; torch.multinomial draws one for
+    each token of the vocabulary.
+    """
+    device = probabilities_BV.device
+    precise = torch.float32 if device.type == "mps" else torch.float64
+    reached_BV = probabilities_BV.cumsum(-1, dtype=precise)
+    total_B1 = reached_BV[:, -1:]
+    drawn_B1 = (
+        torch.rand(total_B1.shape, dtype=precise, device=device, generator=generator) * total_B1
+    )
+    # A product that rounds up to the total would lie behind the last token.
+    drawn_B1 = torch.minimum(drawn_B1, torch.nextafter(total_B1, torch.zeros_like(total_B1)))
+    return torch.searchsorted(reached_BV, drawn_B1, right=True).squeeze(-1)
 
 
 def _nucleus(logits_BV: Tensor, top_p: float) -> Tensor:
