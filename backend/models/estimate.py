@@ -205,15 +205,15 @@ def _step_s(config: RunConfig, lengths: Lengths, work: StepWork, costs: _Costs) 
     dora = math.ceil(work.rows / micro) * costs.dora_s(config) if config.adapter.dora else 0.0
     teacher = 0.0
     if has_teacher:
-        # Logits: once for the token weights, then in the loss and again in its backward pass.
+        # Logits: once for the token weights, then in the loss.
         teacher = costs.read_s(work.rows, lengths.teacher_prompt + work.completion)
-        teacher += costs.head_s(tokens, passes=3) + overhead + dora
+        teacher += costs.head_s(tokens, passes=2) + overhead + dora
     return {
         "rollouts_s": costs.write_s(work.by_student, lengths.prompt, work.completion)
         + costs.write_s(work.by_teacher, lengths.teacher_prompt, work.completion),
         "teacher_s": teacher,
         "student_s": costs.read_s(work.rows, lengths.prompt + work.completion, passes=2 + full)
-        + costs.head_s(tokens, passes=3 + full)
+        + costs.head_s(tokens, passes=2 + 2 * full)
         + 2 * overhead
         + dora,
     }

@@ -40,12 +40,14 @@ def memory_parts(
     logits = 3 * _CHUNK_TOKENS * size.vocabulary * 4
     cache = work.rows * (max(lengths.prompt, lengths.teacher_prompt) + work.longest_completion)
     cache *= 2 * size.layers * size.kv * weight_bytes
+    activations = _FRAGMENTATION[kind] * (kept + logits)
     copies = 5 if config.teacher.weights == "ema" else 4
     parts = {
         "runtime_mib": _RUNTIME_MIB[kind],
         "weights_mib": _base_bytes(config, size, weight_bytes) / MIB,
         "adapter_mib": copies * adapter_bytes(config, size) / MIB,
-        "activations_mib": _FRAGMENTATION[kind] * (kept + logits) / MIB,
+        "activations_mib": activations / MIB,
+        "reading_mib": max(0.0, _reading_bytes(config, size, is_gpu) - activations) / MIB,
         "cache_mib": cache / config.devices / MIB,
     }
     processes = 1 if is_gpu else config.devices
@@ -70,6 +72,13 @@ def _base_bytes(config: RunConfig, size: Dimensions, weight_bytes: int) -> float
     return size.active * BYTES_PER_WEIGHT + whole * weight_bytes
 
 
+def _reading_bytes(config: RunConfig, size: Dimensions, is_gpu: bool) -> float:
+    """The weights once more, merged to be read with, when no activations are kept."""
+    if is_gpu or config.adapter.four_bit:
+        return 0.0
+    return (size.active + size.hidden * size.vocabulary) * 4.0
+
+
 def largest_part(
     config: RunConfig, lengths: Lengths, parts: Mapping[str, float], room_mib: float
 ) -> tuple[str, str]:
@@ -89,6 +98,7 @@ def largest_part(
             else ("the adapter and its optimizer", f"lower adapter.rank ({config.adapter.rank})")
         ),
         "weights_mib": ("the model's weights", _SMALLER),
+        "reading_mib": ("the weights' copy that answers are written with", _SMALLER),
         "runtime_mib": ("torch itself", "close other programs"),
     }
     words, knob = knobs[name]
