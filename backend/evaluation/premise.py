@@ -20,7 +20,8 @@ from backend.models.language_model import LanguageModel
 from backend.settings import Settings
 from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.training.divergence import token_kls, token_logprobs
-from backend.training.packing import completion_hidden, pack
+from backend.training.packing import pack
+from backend.training.prefill import completion_hidden
 from backend.training.rollouts import demonstration_ids
 
 __all__ = ["ContextCheck", "Premise", "Role", "check_premise", "judge"]

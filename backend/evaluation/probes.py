@@ -22,7 +22,8 @@ from backend.settings import Settings
 from backend.text.contexts import student_messages
 from backend.training.divergence import token_kls
 from backend.training.generation import Sampling, generate
-from backend.training.packing import completion_hidden, pack
+from backend.training.packing import pack
+from backend.training.prefill import completion_hidden
 from backend.training.recorder import Evaluation, Item
 
 Row = TypeVar("Row")

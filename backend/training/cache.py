@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
@@ -29,7 +30,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     ) -> tuple[Tensor, Tensor]:
         """Adds tokens; returns all keys and values."""
         held = self.get_seq_length()
-        if held == 0:
+        if held == 0 or torch.is_grad_enabled():  # A backward pass needs what it saved unchanged.
             found: tuple[Tensor, Tensor] = super().update(key_states, value_states, *args, **kwargs)
             return found
         length = held + key_states.shape[2]

@@ -11,7 +11,7 @@ import torch
 
 from backend.config import RunConfig
 from backend.training.divergence import token_kls
-from backend.training.packing import completion_hidden
+from backend.training.prefill import completion_hidden
 from backend.training.rollouts import Rollouts
 from backend.training.step import StepReport, Trainer
 

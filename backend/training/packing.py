@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backend.models.language_model import LanguageModel
-
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of P prompt and T completion tokens."""
+    """B rows of P prompt and T completion tokens; the prompts once more without padding."""
 
+    prompts: Sequence[Sequence[int]]
     input_ids_BL: Tensor
     attention_mask_BL: Tensor
     position_ids_BL: Tensor
@@ -32,6 +31,7 @@ class Batch:
     def rows(self, span: slice) -> Batch:
         """Some of the rows."""
         return Batch(
+            self.prompts[span],
             self.input_ids_BL[span],
             self.attention_mask_BL[span],
             self.position_ids_BL[span],
@@ -85,23 +85,10 @@ def pack(
     input_ids = torch.tensor(ids, device=device)
     attention = torch.tensor(masks, device=device)
     return Batch(
+        prompts,
         input_ids,
         attention,
         positions(attention),
         input_ids[:, prompt_length:],
         attention[:, prompt_length:].bool(),
     )
-
-
-def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
-    """Hidden states [N, H] from which the N completion tokens are predicted."""
-    hidden_BLH = model.backbone(
-        input_ids=batch.input_ids_BL,
-        attention_mask=batch.attention_mask_BL,
-        position_ids=batch.position_ids_BL,
-        use_cache=False,
-    ).last_hidden_state
-    length = batch.completion_ids_BT.shape[1]
-    predicting_BTH = hidden_BLH[:, -length - 1 : -1]
-    selected: Tensor = predicting_BTH[batch.completion_mask_BT]
-    return selected

@@ -1,4 +1,4 @@
-"""Reading prompts into a cache: what all of them begin with (a system message) is read once."""
+"""Reading prompts, and completions after them: what several have in common is read once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers import DynamicCache
 
 from backend.models.language_model import LanguageModel
 from backend.training.cache import empty_cache, sees_all
-from backend.training.packing import left_pad, positions
+from backend.training.packing import Batch, left_pad, positions
 
 # A shorter beginning costs more as a pass of its own than it spares.
 _WORTH_SHARING: Final = 8
@@ -81,3 +81,61 @@ def read_on(
         use_cache=True,
     ).last_hidden_state
     return found
+
+
+def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
+    """Hidden states [N, H] from which the N completion tokens are predicted.
+
+    A prompt of several rows, and what all prompts begin with, is read once. Gradients are those of
+    plain passes: what is shared gets the sum of what its readers ask for.
+    """
+    distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
+    is_shared = len(distinct) < len(batch) or common_beginning(distinct) >= _WORTH_SHARING
+    if is_shared and sees_all(empty_cache(model.network.config)):
+        places = {prompt: place for place, prompt in enumerate(distinct)}
+        owners = [places[tuple(prompt)] for prompt in batch.prompts]
+        hidden_BTH = hidden_after(
+            model, distinct, owners, batch.completion_ids_BT, batch.completion_mask_BT
+        )
+        return hidden_BTH[batch.completion_mask_BT]
+    hidden_BLH = model.backbone(
+        input_ids=batch.input_ids_BL,
+        attention_mask=batch.attention_mask_BL,
+        position_ids=batch.position_ids_BL,
+        use_cache=False,
+    ).last_hidden_state
+    length = batch.completion_ids_BT.shape[1]
+    predicting_BTH = hidden_BLH[:, -length - 1 : -1]
+    selected: Tensor = predicting_BTH[batch.completion_mask_BT]
+    return selected
+
+
+def hidden_after(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    owners: Sequence[int],
+    ids_CT: Tensor,
+    mask_CT: Tensor,
+) -> Tensor:
+    """Hidden states [C, T, H] that predict the tokens of C completions, each after its prompt.
+
+    ``owners`` are the places of their prompts. Completions are padded at the right.
+    """
+    read = prefill(model, prompts)
+    owner_C = torch.tensor(owners, device=ids_CT.device)
+    last_C1H = read.last_BH[owner_C, None]
+    length = ids_CT.shape[1]
+    if length == 1:
+        return last_C1H
+    read.cache.batch_select_indices(owner_C)
+    # Nothing is predicted from a completion's last token.
+    before_last = torch.arange(length - 1, device=ids_CT.device)
+    mask_CP = read.mask_BP[owner_C]
+    following_CTH = read_on(
+        model,
+        ids_CT[:, :-1],
+        torch.cat([mask_CP, mask_CT[:, :-1].to(mask_CP.dtype)], 1),
+        read.next_positions_B1[owner_C] + before_last,
+        read.cache,
+    )
+    return torch.cat([last_C1H, following_CTH], 1)

@@ -18,7 +18,8 @@ from backend.training.alarms import Alarms
 from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import Compared, Temperatures, compare, token_logprobs
 from backend.training.lessons import Judge, Lessons, read_lessons
-from backend.training.packing import Batch, completion_hidden, pack
+from backend.training.packing import Batch, pack
+from backend.training.prefill import completion_hidden
 from backend.training.ranks import ALONE, Ranks
 from backend.training.rollouts import Rollouts, demonstration_ids, roll_out
 from backend.training.teacher import Teacher

@@ -15,7 +15,8 @@ from backend.data.demonstration import Demonstration
 from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import CHUNK_TOKENS, compare, token_kls
 from backend.training.generation import Sampling, generate
-from backend.training.packing import Batch, completion_hidden, pack
+from backend.training.packing import Batch, pack
+from backend.training.prefill import completion_hidden
 from backend.training.recorder import TokenTrace, Trace
 from backend.training.step import StepReport, Trainer
 

@@ -19,7 +19,8 @@ from backend.text.contexts import (
     student_messages,
     teacher_messages,
 )
-from backend.training.packing import completion_hidden, pack
+from backend.training.packing import pack
+from backend.training.prefill import completion_hidden
 from backend.training.rollouts import demonstration_ids
 from tests.tiny_model import build_model, load_tiny
 from tests.training.tiny_runs import demonstration

@@ -19,6 +19,7 @@ def added(seed: int, tokens: int = 1, rows: int = 3) -> tuple[torch.Tensor, torc
     return keys, values
 
 
+@torch.no_grad()
 def test_it_holds_what_transformers_layer_holds() -> None:
     ours, theirs = RoomyLayer(), DynamicLayer()
     for layer in (ours, theirs):
@@ -34,6 +35,7 @@ def test_it_holds_what_transformers_layer_holds() -> None:
     assert ours.get_seq_length() == theirs.get_seq_length() == 53
 
 
+@torch.no_grad()
 def test_tokens_are_added_in_place() -> None:
     layer = RoomyLayer()
     layer.update(*added(0, tokens=5))
@@ -44,6 +46,7 @@ def test_tokens_are_added_in_place() -> None:
     assert len(places) == 1
 
 
+@torch.no_grad()
 def test_what_was_selected_is_not_overwritten() -> None:
     layer = RoomyLayer()
     layer.update(*added(0, tokens=5))

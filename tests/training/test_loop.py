@@ -119,18 +119,22 @@ def test_an_epoch_without_some_rows_is_the_whole_one_with_these_passed_over(size
     assert set(some) <= kept
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
 @pytest.mark.parametrize("method", ["sft", "sdft"])
-def test_held_out_rows_never_reach_a_batch(method: str, tiny_folder: Path, tmp_path: Path) -> None:
-    """Unique canary strings, looked for in every token that any step read or wrote."""
+def test_held_out_rows_never_reach_a_batch(method: str, family: str, tmp_path: Path) -> None:
+    """Unique canary strings, looked for in every token that any step read or wrote.
+
+    (Only Gemma reads rows as wholes: what Llama's begin with is read once, apart from the rest.)
+    """
     config = tiny_config(
         method, rollout__source={"demonstration": 0.5, "student": "rest"}, batch_size=5
     )
-    lab = Lab(tiny_folder, tmp_path, config)
+    lab = Lab(build_model(tmp_path / "model", family=family), tmp_path / "run", config)
     texts = everything_read(lab.trainer)
     training = demonstrations(10)
     lab.train(training, HELD_OUT)
     everything = "\n".join(texts)
-    assert all(row.prompt in everything for row in training)
+    assert family == "llama" or all(row.prompt in everything for row in training)
     assert "canary" not in everything
     assert "secret" not in everything
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from backend.models.language_model import LanguageModel
-from backend.training.packing import Batch, completion_hidden, pack
+from backend.training.packing import Batch, pack
+from backend.training.prefill import completion_hidden
 from tests.tiny_model import EOS_IDS, PAD_ID, TURN_END_ID, build_model, load_tiny
 
 CPU = torch.device("cpu")

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from backend.config import AdapterConfig
 from backend.models.language_model import LanguageModel
-from backend.training.prefill import common_beginning, prefill
-from tests.tiny_model import build_model, load_tiny
+from backend.training.packing import pack
+from backend.training.prefill import common_beginning, completion_hidden, prefill
+from tests.tiny_model import PAD_ID, build_model, load_tiny
+from tests.training.tiny_runs import disturb_adapter
 
 BEGINNING = [5, 9, 11, 6, 14, 7, 21, 30, 8, 17]
 PROMPTS = [[*BEGINNING, 4], [*BEGINNING, 12, 13, 22, 40], [*BEGINNING, 12, 6]]
@@ -52,3 +55,48 @@ def test_a_token_is_left_of_each_prompt() -> None:
     assert common_beginning([[1], [1]]) == 0
     assert common_beginning([[1, 2, 3]]) == 0
     assert common_beginning([[1, 2], [3, 2]]) == 0
+
+
+COMPLETIONS = [[40, 41], [50], [60, 61, 62, 63], [44, 45, 46]]
+
+
+def gradients(
+    model: LanguageModel, rows: list[int]
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    prompts = [[*PROMPTS, PROMPTS[0]][row] for row in rows]
+    batch = pack(prompts, [COMPLETIONS[row] for row in rows], PAD_ID, model.compute.device)
+    hidden_NH = completion_hidden(model, batch)
+    hidden_NH.sin().sum().backward()
+    found = {n: p.grad for n, p in model.adapter_parameters().items() if p.grad is not None}
+    for parameter in model.adapter_parameters().values():
+        parameter.grad = None
+    return hidden_NH.detach(), found
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen3"])
+def test_what_is_shared_changes_no_gradient(family: str, tmp_path: Path) -> None:
+    """A beginning of all prompts and a prompt of two rows, against rows read alone, in fp64."""
+    model = load_tiny(build_model(tmp_path, family=family))
+    model.network.double()
+    model.add_adapter(AdapterConfig(rank=4), seed=0)
+    disturb_adapter(model)
+    together, summed = gradients(model, [0, 1, 2, 3])
+    alone = [gradients(model, [row]) for row in range(4)]
+    torch.testing.assert_close(together, torch.cat([each[0] for each in alone]), atol=1e-6, rtol=0)
+    for name, gradient in summed.items():
+        expected = torch.stack([each[1][name] for each in alone]).sum(0)
+        scale = float(expected.abs().max())
+        torch.testing.assert_close(gradient / scale, expected / scale, atol=1e-6, rtol=0)
+
+
+def test_prompts_of_several_rows_are_read_once(tiny_folder: Path) -> None:
+    model, seen = load_tiny(tiny_folder), []
+    hook = model.network.base_model.register_forward_pre_hook(
+        lambda _, __, given: seen.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    prompts = [PROMPTS[0], PROMPTS[1], PROMPTS[0], PROMPTS[0]]
+    with torch.no_grad():
+        completion_hidden(model, pack(prompts, COMPLETIONS, PAD_ID, model.compute.device))
+    hook.remove()
+    # The beginning, two prompts' rests, and four completions but for their last tokens.
+    assert seen == [(1, 10), (2, 4), (4, 3)]
