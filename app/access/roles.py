@@ -23,7 +23,7 @@ _EVENTS: Final = tuple(
 
 
 def for_role(role: Role) -> Callable[[Event], Event]:
-    """Marks what an event calls as needing ``role``, where the rule of LabBlocks is not enough."""
+    """Marks what an event calls as needing ``role``; unmarked, it needs a trainer."""
 
     def mark(event: Event) -> Event:
         setattr(event, _NEEDS, role)
@@ -35,8 +35,8 @@ def for_role(role: Role) -> Callable[[Event], Event]:
 class LabBlocks(gr.Blocks):  # type: ignore[misc]
     """Pages whose events are refused to people whose role does not reach.
 
-    An event outside the queue only reads, as ``QUIET`` has it, and is for everybody; any other
-    acts and needs a trainer. A forged event comes through here like one of the pages' own.
+    An event acts, and needs a trainer, unless ``for_role`` marks it: one that is forgotten is
+    refused to viewers. A forged event comes through here like one of the pages' own.
     """
 
     async def process_api(
@@ -54,8 +54,8 @@ class LabBlocks(gr.Blocks):  # type: ignore[misc]
 
 def role_for_event(event: BlockFunction) -> Role:
     """The least role that an event needs."""
-    marked: Role | None = getattr(event.fn, _NEEDS, None)
-    return marked or ("viewer" if event.queue is False else "trainer")
+    needed: Role = getattr(event.fn, _NEEDS, "trainer")
+    return needed
 
 
 def role_for_route(method: str, path: str) -> Role:

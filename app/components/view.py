@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import gradio as gr
 
+from app.access.roles import for_role
+
 EVERY_S: Final = 2.0
-# For events that only read: no place in a line, no sign of work, no endpoint for programs.
+# No place in a line, no sign of work, no endpoint for programs.
 QUIET: Final[Mapping[str, Any]] = {
     "queue": False,
     "show_progress": "hidden",
@@ -53,6 +55,7 @@ def live(
     """
     seen = gr.State(value=[""] * len(views))
 
+    @for_role("viewer")
     def fill(before: list[str], request: gr.Request) -> list[Any]:
         values = read(dict(request.query_params))
         after = [_digest(value) for value in values]

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import gradio as gr
 
-from app.access.roles import for_role
 from app.components.shell import head, keep_live
 from app.components.view import QUIET, Query, view
 from app.plots import chart, metric_figure, no_chart, score_figure
@@ -48,11 +47,9 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         lambda query: _contents(lab, query),
     )
 
-    @for_role("trainer")
     def stop_run(request: gr.Request) -> None:
         _act(lab.stop, request)
 
-    @for_role("trainer")
     def resume_run(request: gr.Request) -> None:
         _act(lab.resume, request)
 
