@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 from app.access.roles import for_role
+from app.components.looks import Query
 from app.components.problems import no_problems, problems, problems_view
 from app.components.shell import head, keep_live
-from app.components.view import QUIET, Query, view
+from app.components.view import QUIET, view
 from app.pages.launch_fields import launch_fields
 from app.pages.launch_form import ANYWAY, FIELDS, Form, field_values
 from app.pages.launch_plan import configure, estimates, plan_document

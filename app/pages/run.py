@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import gradio as gr
 
+from app.components.looks import Query
 from app.components.shell import head, keep_live
-from app.components.view import QUIET, Query, view
+from app.components.view import QUIET, view
 from app.plots import chart, metric_figure, no_chart, score_figure
 from backend.documents import as_yaml
 from backend.errors import SdlabError

@@ -48,7 +48,7 @@ def test_what_a_viewer_may_call_only_reads(tmp_path: Path) -> None:
         [sys.executable, "-c", VIEWERS_CALLS, tmp_path], capture_output=True, text=True, check=True
     )
     assert set(told.stdout.split()) == {
-        "app.components.view.live.<locals>.fill",
+        "app.components.view.live.<locals>.filler.<locals>.fill",
         "app.pages.launch._Events.fill",
         "app.pages.launch._Events.plan",
         "app.pages.launch._Events.switch",
