@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.blocks import BlockFunction
 
 from app.access.sign_in import LOGIN, LOGOUT
+from app.components.skips import SkippingBlocks
 from app.uploads import names_an_address
 from backend.users import Person, Role
 
@@ -32,7 +33,7 @@ def for_role(role: Role) -> Callable[[Event], Event]:
     return mark
 
 
-class LabBlocks(gr.Blocks):  # type: ignore[misc]
+class LabBlocks(SkippingBlocks):
     """Pages whose events are refused to people whose role does not reach.
 
     An event acts, and needs a trainer, unless ``for_role`` marks it: one that is forgotten is
