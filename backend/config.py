@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from backend.documents import as_yaml
 
@@ -194,8 +202,8 @@ class RunConfig(Frozen):
     steps: int = Field(60, ge=1, le=2**31 - 1)
     batch_size: int = Field(8, ge=1, le=2**31 - 1, description="prompts an optimizer step")
     micro_batch_size: int = Field(0, ge=0, description="rows a forward pass; 0: the whole batch")
-    devices: int = Field(1, ge=1, le=64, description="slots at once, each with a share of the rows")
     rollout: RolloutConfig
+    devices: int = Field(1, ge=1, le=64, description="slots at once, each with a share of the rows")
     teacher: TeacherConfig = TeacherConfig()
     divergence: DivergenceConfig
     token_weights: TokenWeightsConfig = TokenWeightsConfig()
@@ -214,13 +222,14 @@ class RunConfig(Frozen):
     start_from: str | None = Field(None, description="run whose adapter this one continues")
     anyway: bool = Field(False, description="launch although the premise is no-go")
 
-    @model_validator(mode="after")
-    def _rows_for_all(self) -> Self:
-        if self.batch_size * self.rollout.per_prompt < self.devices:
-            raise ValueError(
-                f"{self.devices} devices need at least as many rows a step: raise batch_size"
-            )
-        return self
+    @field_validator("devices")
+    @classmethod
+    def _rows_for_all(cls, devices: int, before: ValidationInfo) -> int:
+        if "batch_size" in before.data and "rollout" in before.data:
+            rows = before.data["batch_size"] * before.data["rollout"].per_prompt
+            if rows < devices:
+                raise ValueError(f"a step has {rows} rows to share; lower it, or raise batch_size")
+        return devices
 
     def as_document(self) -> dict[str, Any]:
         """Plain values, as YAML, the form and the database hold them."""

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.blocks import BlockFunction
 
 from app.access.sign_in import LOGIN, LOGOUT
+from app.components.skips import SkippingBlocks
 from app.uploads import names_an_address
 from backend.users import Person, Role
 
@@ -23,7 +24,7 @@ _EVENTS: Final = tuple(
 
 
 def for_role(role: Role) -> Callable[[Event], Event]:
-    """Marks what an event calls as needing ``role``, where the rule of LabBlocks is not enough."""
+    """Marks what an event calls as needing ``role``; unmarked, it needs a trainer."""
 
     def mark(event: Event) -> Event:
         setattr(event, _NEEDS, role)
@@ -32,11 +33,11 @@ def for_role(role: Role) -> Callable[[Event], Event]:
     return mark
 
 
-class LabBlocks(gr.Blocks):  # type: ignore[misc]
+class LabBlocks(SkippingBlocks):
     """Pages whose events are refused to people whose role does not reach.
 
-    An event outside the queue only reads, as ``QUIET`` has it, and is for everybody; any other
-    acts and needs a trainer. A forged event comes through here like one of the pages' own.
+    An event acts, and needs a trainer, unless ``for_role`` marks it: one that is forgotten is
+    refused to viewers. A forged event comes through here like one of the pages' own.
     """
 
     async def process_api(
@@ -54,8 +55,8 @@ class LabBlocks(gr.Blocks):  # type: ignore[misc]
 
 def role_for_event(event: BlockFunction) -> Role:
     """The least role that an event needs."""
-    marked: Role | None = getattr(event.fn, _NEEDS, None)
-    return marked or ("viewer" if event.queue is False else "trainer")
+    needed: Role = getattr(event.fn, _NEEDS, "trainer")
+    return needed
 
 
 def role_for_route(method: str, path: str) -> Role:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import gradio as gr
 
-from app.components.view import Query, live, view
+from app.components.looks import Query
+from app.components.view import live, view
 from backend.lab import Lab
 
 # Path and name of each page in the head line.

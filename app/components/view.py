@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import gradio as gr
 
+from app.access.roles import for_role
+from app.components.looks import Looks, Query
+
 EVERY_S: Final = 2.0
-# For events that only read: no place in a line, no sign of work, no endpoint for programs.
+# No place in a line, no sign of work, no endpoint for programs.
 QUIET: Final[Mapping[str, Any]] = {
     "queue": False,
     "show_progress": "hidden",
@@ -19,8 +21,6 @@ QUIET: Final[Mapping[str, Any]] = {
 # Relative, so that the lab works under a sub-path; one file, so that it is fetched once.
 _HEAD: Final = '<script src="lab/views.js"></script>'
 _ON_LOAD: Final = "window.sdlab.mount({kind}, element, props, watch, trigger);"
-
-Query = Mapping[str, str]
 
 
 def view(kind: str, elem_id: str, value: Any = None, **settings: Any) -> gr.HTML:
@@ -49,28 +49,28 @@ def live(
     having written into the address what it wants to see (``sdlab.setQuery``).
 
     A value that has not changed is not sent again. All that is shown comes from the URL and the
-    lab, so a reload, a second tab and a restarted server show the same.
+    lab, so a reload, a second tab and a restarted server show the same. Timers of several pages
+    with one address share what they read.
     """
     seen = gr.State(value=[""] * len(views))
-
-    def fill(before: list[str], request: gr.Request) -> list[Any]:
-        values = read(dict(request.query_params))
-        after = [_digest(value) for value in values]
-        changed = [
-            gr.skip() if old == new else value
-            for value, old, new in zip(values, before, after, strict=True)
-        ]
-        return [*changed, gr.skip() if before == after else after]
-
     outputs = [*views, seen]
-    blocks.load(fill, [seen], outputs, **QUIET)
+    looks = Looks(read, EVERY_S / 2)
+
+    def filler(look: Callable[[Query], tuple[list[Any], list[str]]]) -> Callable[..., list[Any]]:
+        @for_role("viewer")
+        def fill(before: list[str], request: gr.Request) -> list[Any]:
+            values, after = look(dict(request.query_params))
+            changed = [
+                gr.skip() if old == new else value
+                for value, old, new in zip(values, before, after, strict=True)
+            ]
+            return [*changed, gr.skip() if before == after else after]
+
+        return fill
+
+    blocks.load(filler(looks.fresh), [seen], outputs, **QUIET)
     for each in views:
         if isinstance(each, gr.HTML):
-            each.select(fill, [seen], outputs, **QUIET)
+            each.select(filler(looks.fresh), [seen], outputs, **QUIET)
     if every_s is not None:
-        gr.Timer(every_s).tick(fill, [seen], outputs, **QUIET)
-
-
-def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+        gr.Timer(every_s).tick(filler(looks.recent), [seen], outputs, **QUIET)

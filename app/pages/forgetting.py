@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import gradio as gr
 
+from app.components.looks import Query
 from app.components.shell import head, keep_live
-from app.components.view import Query, view
+from app.components.view import view
 from app.forgetting_charts import gain_chart, probe_charts
 from app.forgetting_plots import Style, run_styles
 from app.pages.sequence import KEY, sequence_reader

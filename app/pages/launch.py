@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 from app.access.roles import for_role
+from app.components.looks import Query
 from app.components.problems import no_problems, problems, problems_view
 from app.components.shell import head, keep_live
-from app.components.view import QUIET, Query, view
+from app.components.view import QUIET, view
 from app.pages.launch_fields import launch_fields
 from app.pages.launch_form import ANYWAY, FIELDS, Form, field_values
 from app.pages.launch_plan import configure, estimates, plan_document
@@ -69,9 +70,17 @@ def _on_click(
     button: gr.Button, act: Callable[..., Any], inputs: list[Any], told: list[Any]
 ) -> None:
     """Acts once a click: the button cannot be pressed while it works."""
-    off = button.click(lambda: gr.update(interactive=False), None, button, **QUIET)
+    off = button.click(_pressable(False), None, button, **QUIET)
     done = off.then(act, inputs, told, **QUIET)
-    done.then(lambda: gr.update(interactive=True), None, button, **QUIET)
+    done.then(_pressable(True), None, button, **QUIET)
+
+
+def _pressable(can_be: bool) -> Callable[[], Any]:
+    @for_role("viewer")
+    def press() -> Any:
+        return gr.update(interactive=can_be)
+
+    return press
 
 
 class _Events:
@@ -81,6 +90,7 @@ class _Events:
         self._lab = lab
         self._once = once
 
+    @for_role("viewer")
     def fill(self, request: gr.Request) -> list[Any]:
         """Fills the form from the address."""
         query = dict(request.query_params)
@@ -99,6 +109,7 @@ class _Events:
             config.method,
         ]
 
+    @for_role("viewer")
     def switch(self, previous: str, *values: Any) -> list[Any]:
         """Another preset: its own choices, and what else was changed."""
         form = _form(values)
@@ -110,6 +121,7 @@ class _Events:
         _, _, _, *rest = field_values(switch_preset(config, method))
         return [*rest, method]
 
+    @for_role("viewer")
     def plan(self, *values: Any) -> list[Any]:
         """What this launch would do, and the mistakes that are in its way."""
         form = _form(values)
@@ -124,19 +136,16 @@ class _Events:
         told = problems(mistakes) if mistakes else no_problems()
         return [told, document, document, gr.update(visible=True if asks else "hidden")]
 
-    @for_role("trainer")
     def launch(self, request: gr.Request, *values: Any) -> list[Any]:
         """Launches, or says why not; a warning that may be overruled brings the box for it."""
         told = launch(self._lab, self._once, _form(values), str(request.session_hash))
         asks = ANYWAY in told["problems"]
         return [told, gr.update(visible=True) if asks else gr.skip()]
 
-    @for_role("trainer")
     def check_premise(self, request: gr.Request, *values: Any) -> Any:
         """Queues the check; the page shows it at its next look."""
         return check_premise(self._lab, self._once, _form(values), str(request.session_hash))
 
-    @for_role("trainer")
     def end_premise(self, request: gr.Request) -> Any:
         """Ends the check that the page shows; the page says so at its next look."""
         config, _ = start(self._lab, dict(request.query_params))

@@ -69,9 +69,13 @@ def launch_fields() -> Fields:
     )
     # No accordion: it makes what it holds only as it opens, and loses what is typed meanwhile.
     with gr.Column(elem_id="launch-more", elem_classes=["sd-foldable"]):
-        view("fold", "launch-fold", {"label": "All other settings (YAML)"})
+        view("fold", "launch-fold", {"label": "All other settings"})
+        devices = _number(
+            "Devices (slots that the run takes at once, each with a share of the rows)",
+            "launch-devices",
+        )
         settings = gr.Textbox(
-            show_label=False,
+            label="Settings (YAML)",
             lines=18,
             max_lines=40,
             elem_id=SETTINGS,
@@ -85,7 +89,7 @@ def launch_fields() -> Fields:
     )
     # Stands by the button that it is about; there is none while nothing is to be overruled.
     anyway = gr.Checkbox(label="Launch anyway", visible="hidden", elem_id=ANYWAY, render=False)
-    form = [task, model, preset, name, steps, batch, rate, length, every, seed]
+    form = [task, model, preset, name, steps, batch, rate, length, every, seed, devices]
     return Fields([*form, settings, baseline, anyway], preset, anyway, gr.State(DEFAULT_METHOD))
 
 

@@ -27,6 +27,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "launch-max-new-tokens": "rollout.max_new_tokens",
     "launch-evaluate-every": "evaluate.every",
     "launch-seed": "seed",
+    "launch-devices": "devices",
 }
 SETTINGS: Final = "launch-settings"
 BASELINE: Final = "launch-baseline"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.components.view import Query
+from app.components.looks import Query
 from app.pages.launch_form import sentence
 from backend.config import DEFAULT_MODEL, RunConfig
 from backend.errors import ConfigError, SdlabError

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import gradio as gr
 
-from app.access.roles import for_role
+from app.components.looks import Query
 from app.components.shell import head, keep_live
-from app.components.view import QUIET, Query, view
+from app.components.view import QUIET, view
 from app.plots import chart, metric_figure, no_chart, score_figure
 from backend.documents import as_yaml
 from backend.errors import SdlabError
@@ -48,11 +48,9 @@ def page(blocks: gr.Blocks, lab: Lab) -> None:
         lambda query: _contents(lab, query),
     )
 
-    @for_role("trainer")
     def stop_run(request: gr.Request) -> None:
         _act(lab.stop, request)
 
-    @for_role("trainer")
     def resume_run(request: gr.Request) -> None:
         _act(lab.resume, request)
 

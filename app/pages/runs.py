@@ -6,8 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from app.components.looks import Query
 from app.components.shell import head, keep_live
-from app.components.view import Query, view
+from app.components.view import view
 from backend.lab import Lab
 
 MOST = 100

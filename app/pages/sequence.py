@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from app.components.view import Query
+from app.components.looks import Query
 from backend.errors import SdlabError
 from backend.lab import Lab
 

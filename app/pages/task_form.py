@@ -44,19 +44,19 @@ def upload_form(blocks: gr.Blocks, lab: Lab, actions: LongActions) -> list[Any]:
 
     once = Once()
 
-    @for_role("trainer")
+    @for_role("viewer")
+    def on_open() -> Any:
+        return _guide(lab)
+
     def on_check(request: gr.Request, *values: Any) -> Any:
         return begin(lab, actions, once, check, Upload(*values), request)
 
-    @for_role("trainer")
     def on_add(request: gr.Request, *values: Any) -> Any:
         return begin(lab, actions, once, add, Upload(*values), request)
 
-    @for_role("trainer")
     def on_fetch(request: gr.Request, *values: Any) -> Any:
         return begin(lab, actions, once, fetch, Upload(*values), request)
 
-    @for_role("trainer")
     def on_cancel(request: gr.Request) -> Any:
         return cancel(actions, request)
 
@@ -65,7 +65,7 @@ def upload_form(blocks: gr.Blocks, lab: Lab, actions: LongActions) -> list[Any]:
     fields.fetch.click(on_fetch, fields.values, [told, work], **QUIET)
     stop.click(on_cancel, None, work, **QUIET)
     fields.sample.click(lambda: _sample_path(lab), None, fields.file, **QUIET)
-    blocks.load(lambda: _guide(lab), None, guide, queue=False, api_visibility="private")
+    blocks.load(on_open, None, guide, **QUIET)
     _keep_looked_at(lab, fields, told, work, report)
     return [told, work, report, stop]
 
@@ -75,21 +75,17 @@ def _keep_looked_at(
 ) -> None:
     """Shows the first rows as they will be read, anew whenever what they are read by changes."""
 
-    @for_role("trainer")
     def on_file(*values: Any) -> Any:
         return [*_looked(lab, replace(Upload(*values), columns={})), {}, {"none": True}]
 
-    @for_role("trainer")
     def on_name(*values: Any) -> Any:
         # What was told of other fields stays beside them.
         return _looked(lab, Upload(*values))[1:]
 
-    @for_role("trainer")
     def on_columns(event: gr.EventData, *values: Any) -> Any:
         columns = chosen_columns(values[-1], event._data)
         return [*_looked(lab, replace(Upload(*values), columns=columns)), columns]
 
-    @for_role("trainer")
     def on_way(*values: Any) -> Any:
         return _needed(lab, Upload(*values))
 

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import gradio as gr
 
-from app.components.view import Query, view
+from app.components.looks import Query
+from app.components.view import view
 from app.length_plots import length_figure
 from app.plots import chart, no_chart
 from backend.config import DEFAULT_MODEL

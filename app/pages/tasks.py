@@ -6,8 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from app.components.looks import Query
 from app.components.shell import head, keep_live
-from app.components.view import Query, live, view
+from app.components.view import live, view
 from app.long_actions import LongActions
 from app.pages.task_editing import editing
 from app.pages.task_form import upload_form

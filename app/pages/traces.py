@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import gradio as gr
 
+from app.components.looks import Query
 from app.components.shell import head, keep_live
-from app.components.view import Query, view
+from app.components.view import view
 from backend.errors import ConfigError, SdlabError
 from backend.lab import Lab
 

@@ -182,7 +182,7 @@ class Supervisor:
             watch = self._watches.setdefault(claim_of(run), Watch(-1, self._now_s))
             watch.process = process_of_row(run) or watch.process
             if run.beat_seq != watch.beat_seq or forget_silence:
-                watch.beat_seq, watch.beat_s = run.beat_seq, self._now_s
+                watch.beats(run.beat_seq, self._now_s)
 
     def _look_after_alone(self, run: Run) -> None:
         try:
@@ -213,10 +213,15 @@ class Supervisor:
     def _kill_silent(self, run: Run) -> None:
         watch = self._watches[claim_of(run)]
         process = watch.process
-        if process is None or not self._is_silent(watch):
+        if process is None:
             return
-        if self._cannot_write and not may_hold_up(self._database, process.pid):
-            # Someone else has the database; the worker waits for it as this supervisor does.
+        has_lock = may_hold_up(self._database, process.pid)
+        held_s = watch.holds_up_s(self._now_s, has_lock=has_lock)
+        if not self._is_silent(watch):
+            return
+        if self._cannot_write and held_s <= self._settings.lease_s / 4:
+            # Someone else has the database, or had: the worker waits for it as this supervisor
+            # does, and may be about to write what it could not.
             return
         if send(process, SIGKILL):
             watch.killed_because = self._silence()

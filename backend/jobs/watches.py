@@ -32,6 +32,19 @@ class Watch:
     place: tuple[int, str] = (-1, "")
     moved_s: float = 0.0
     is_stalled: bool = False
+    held_since_s: float | None = None
+
+    def beats(self, beat_seq: int, now_s: float) -> None:
+        """Notes a sign of life: whoever gives one has let go of the write lock since."""
+        self.beat_seq, self.beat_s, self.held_since_s = beat_seq, now_s, None
+
+    def holds_up_s(self, now_s: float, *, has_lock: bool) -> float:
+        """How long the worker had the database's write lock at each look, without a beat."""
+        if not has_lock:
+            self.held_since_s = None
+        elif self.held_since_s is None:
+            self.held_since_s = now_s
+        return 0.0 if self.held_since_s is None else now_s - self.held_since_s
 
     def stalls(self, run: Run, now_s: float, longest_s: float) -> bool:
         """Whether the run has stayed at its step and phase for too long; true once a place."""

@@ -54,6 +54,18 @@ def memory_parts(
     return {name: processes * part for name, part in parts.items()}
 
 
+def export_parts(config: RunConfig, size: Dimensions, form: str) -> dict[str, float]:
+    """Peak MiB of a student that is written as a model of its own: merged in fp32, on the CPU."""
+    weights_mib = size.parameters * 4 / MIB
+    return {
+        "runtime_mib": _RUNTIME_MIB["cpu"],
+        "weights_mib": weights_mib,
+        "adapter_mib": adapter_bytes(config, size) / MIB,
+        # A GGUF file's tensors are all made, in fp16, before the first is written.
+        "file_mib": weights_mib / 2 if form == "gguf" else 0.0,
+    }
+
+
 def adapter_bytes(config: RunConfig, size: Dimensions) -> float:
     """What is trained, in fp32; where that is all weights, the base is a copy beside them."""
     if config.adapter.full:

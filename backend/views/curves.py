@@ -10,17 +10,32 @@ from storage.database import Database
 from storage.metrics import Metrics
 
 _LINE: Final = 60
+_CURVE: Final = 400
 
 
 def metric_curves(
     database: Database, run: str, keys: Sequence[str] = ()
 ) -> dict[str, list[list[float | None]]]:
-    """(step, value) points by key; a value that is no number is None."""
+    """(step, value) points by key, thinned where there are many; None for what is no number."""
     metrics = Metrics(database)
     return {
-        key: [[float(step), _finite(value)] for step, value in metrics.series(run, key)]
+        key: [[float(step), _finite(value)] for step, value in thinned(metrics.series(run, key))]
         for key in (keys or metrics.keys(run))
     }
+
+
+def thinned(points: Sequence[tuple[int, float]], most: int = _CURVE) -> list[tuple[int, float]]:
+    """The lowest and the highest of every few points, so that peaks stay, and the last one."""
+    if len(points) <= most:
+        return list(points)
+    together = -(-2 * len(points) // most)
+    kept = []
+    for place in range(0, len(points), together):
+        few = points[place : place + together]
+        known = [point for point in few if math.isfinite(point[1])] or few[:1]
+        ends = {min(known, key=lambda point: point[1]), max(known, key=lambda point: point[1])}
+        kept += sorted(ends)
+    return kept if kept[-1][0] == points[-1][0] else [*kept, points[-1]]
 
 
 def loss_lines(database: Database, runs: Sequence[str]) -> dict[str, list[float | None]]:

@@ -13,6 +13,12 @@ import pytest
 from app.access.roles import for_role, refusal, role_for_event, role_for_route
 from backend.users import Person, Role
 
+
+def event(call: Any, queue: bool | None = None) -> Any:
+    """An event as Gradio holds it."""
+    return SimpleNamespace(fn=call, queue=queue)
+
+
 VIEWERS_CALLS = """
 import sys
 from pathlib import Path
@@ -29,31 +35,26 @@ for event in pages.fns.values():
 """
 
 
-def event(call: Any = print, *, queue: bool | None = None) -> Any:
-    """An event as Gradio holds it; without a word on the queue, it goes through it."""
-    return SimpleNamespace(fn=call, queue=queue)
-
-
-def test_an_event_acts_unless_it_is_outside_the_queue() -> None:
-    assert role_for_event(event()) == "trainer"
-    assert role_for_event(event(queue=True)) == "trainer"
-    assert role_for_event(event(queue=False)) == "viewer"
+@pytest.mark.parametrize("queue", [None, True, False])
+def test_an_event_that_nobody_marked_is_a_trainers(queue: bool | None) -> None:
+    assert role_for_event(event(print, queue)) == "trainer"
+    assert role_for_event(event(lambda: None, queue)) == "trainer"
 
 
 def test_what_a_viewer_may_call_only_reads(tmp_path: Path) -> None:
-    """A new event stands here, or is marked with the role that it needs."""
+    """Whoever marks an event as a viewer's writes it down here too."""
     # Gradio leaves event loops open behind it.
     told = subprocess.run(
         [sys.executable, "-c", VIEWERS_CALLS, tmp_path], capture_output=True, text=True, check=True
     )
     assert set(told.stdout.split()) == {
-        "app.components.view.live.<locals>.fill",
+        "app.components.view.live.<locals>.filler.<locals>.fill",
         "app.pages.launch._Events.fill",
         "app.pages.launch._Events.plan",
         "app.pages.launch._Events.switch",
-        # A button that is off while it works; the guide, and the sample as a file.
-        "app.pages.launch._on_click.<locals>.<lambda>",
-        "app.pages.task_form.upload_form.<locals>.<lambda>",
+        # A button that is off while it works; the guide to formats.
+        "app.pages.launch._pressable.<locals>.press",
+        "app.pages.task_form.upload_form.<locals>.on_open",
     }
 
 
@@ -61,7 +62,7 @@ def test_an_event_can_be_kept_for_administrators() -> None:
     @for_role("admin")
     def clear() -> None: ...
 
-    assert role_for_event(event(clear, queue=False)) == "admin"
+    assert role_for_event(event(clear)) == "admin"
     assert "this needs an admin" in refusal(Person("ada", "trainer"), "admin")
 
 

@@ -85,18 +85,13 @@ def page(context: BrowserContext, lab: Lab) -> Iterator[Page]:
     assert troubles.found == []
 
 
-# These begin work in a thread and answer at once.
-# All events that act, by the names of what they call: tests/app/test_roles.py has the others.
-ACTING: Final = frozenset(
-    {"launch", "check_premise", "end_premise", "stop_run", "resume_run"}
-    | {"on_check", "on_add", "on_cancel", "on_fetch", "on_file", "on_name", "on_way", "on_columns"}
-    | {"on_save", "on_search", "on_stop", "on_try", "on_write"}
-)
+# What a viewer may call, by the names that tests/app/test_roles.py has in full; all others act.
+READING: Final = frozenset({"fill", "plan", "switch", "press", "on_open"})
 
 
-def is_acting(name: str) -> bool:
+def acts(name: str) -> bool:
     """Gradio numbers events of one name."""
-    return name.rstrip("_0123456789") in ACTING
+    return name.rstrip("_0123456789") not in READING
 
 
 def sign_in(page: Page, name: str) -> None:
@@ -146,8 +141,8 @@ def test_a_viewer_finds_no_way_to_act(lab: Lab, page: Page) -> None:
 def test_forged_events_of_a_viewer_are_refused(lab: Lab) -> None:
     """Every event that acts, sent as the page would send it; and by the routes for programs."""
     with lab.client("eve") as viewer:
-        acting = [each for each in events(viewer) if is_acting(each["api_name"])]
-        assert len({each["api_name"].rstrip("_0123456789") for each in acting}) == len(ACTING)
+        acting = [each for each in events(viewer) if acts(each["api_name"])]
+        assert len(acting) > 15
         for dependency in acting:
             told = outcome(viewer, dependency)
             assert "your role here is viewer" in json.dumps(told), dependency["api_name"]

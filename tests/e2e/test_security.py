@@ -29,6 +29,8 @@ PLANTED: Final = {
     "HF_TOKEN": "hf_plantedTokenOfTheHub",
     "OPENAI_API_KEY": "sk-plantedKeyOfAJudge",
     "ANTHROPIC_API_KEY": "sk-ant-plantedKeyOfAnotherJudge",
+    "SDLAB_JUDGE_KEY": "planted-judge-key",
+    "WANDB_API_KEY": "planted-key-of-a-mirror",
 }
 DATABASE: Final = "planted-database-password"
 HTML: Final = '<img src=x onerror="window.ran=1"><script>window.ran=1</script>'
@@ -45,6 +47,12 @@ ATTACKS: Final = """async () => {
   const frame = document.createElement("iframe");
   frame.src = "http://127.0.0.1:9/";
   document.body.append(frame);
+  await new FontFace("font", "url(http://127.0.0.1:9/font.woff2)").load().catch(() => null);
+  const form = document.createElement("form");
+  form.action = "http://127.0.0.1:9/";
+  form.method = "post";
+  document.body.append(form);
+  form.submit();
   await new Promise((done) => setTimeout(done, 300));
   return { seen: [...new Set(seen)].sort(), ran: window.ran ?? null };
 }"""
@@ -210,11 +218,22 @@ def test_the_browser_enforces_the_policy(lab: LiveServer, page: Page) -> None:
     assert found["ran"] is None
     assert found["seen"] == [
         "connect-src",
+        "font-src",
+        "form-action",
         "frame-src",
         "refused",
         "script-src-attr",
         "script-src-elem",
     ]
+
+
+def test_a_page_of_another_site_cannot_frame_the_lab(lab: LiveServer, page: Page) -> None:
+    refused: list[str] = []
+    page.on("console", lambda said: refused.append(said.text))
+    page.set_content(f'<iframe src="{lab.url}"></iframe>')
+    page.wait_for_timeout(1_000)
+    assert any("frame-ancestors" in text for text in refused), refused
+    assert page.frames[1].locator("#header").count() == 0
 
 
 def test_planted_secrets_are_found_nowhere(

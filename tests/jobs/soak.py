@@ -31,8 +31,8 @@ from storage.models import ACTIVE, Run
 from storage.runs import Runs
 
 HERE = Path(__file__).parent
-SLOTS = 3
-WAITING = 6
+SLOTS = 6
+WAITING = 12
 # How often each fault comes, beside the others.
 FAULTS = {"worker killed": 8, "supervisor killed": 4, "worker suspended": 1, "database locked": 1,
           "second supervisor": 2}  # fmt: skip

@@ -1,5 +1,6 @@
 """A job begins where its memory is free; else it waits for who has it, or says what would help."""
 
+import json
 import re
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from backend.errors import ModelError, StopRequested
 from backend.jobs.identity import this_process
 from backend.jobs.work.context import JobContext
-from backend.jobs.work.memory import WAITING, Room, room_here, wait_for_memory
+from backend.jobs.work.memory import WAITING, Room, room_here, wait_for_memory, wait_to_export
 from backend.methods import resolve
 from backend.models.workload import Lengths
 from storage.claims import Claim, Claims, hold
@@ -65,6 +66,24 @@ def test_what_does_not_fit_is_told_with_a_knob_that_makes_it_fit(check):
     check(LITTLE, recorder=ListRecorder(), micro_batch_size=rows)
     with pytest.raises(ModelError):
         check(LITTLE, recorder=ListRecorder(), micro_batch_size=2 * rows)
+
+
+@pytest.mark.parametrize(
+    ("form", "free_mib", "knob"),
+    [("gguf", 1500, "export it as merged"), ("gguf", 100, "as peft"), ("merged", 100, "as peft")],
+)
+def test_an_export_that_does_not_fit_is_told_with_a_format_that_does(
+    form, free_mib, knob, database, settings, tmp_path
+):
+    llama = {"model_type": "llama", "hidden_size": 1024, "intermediate_size": 4096,
+             "num_hidden_layers": 16, "num_attention_heads": 16, "vocab_size": 32000}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(llama))
+    config = resolve({"task": "lights", "method": "sdft", "model": str(tmp_path)})
+    job = JobContext("an-export", "export", {}, database, settings, ListRecorder(), tmp_path)
+    room = Room("this machine", False, 8000, free_mib, 0)
+    with pytest.raises(ModelError, match=f"the export needs about.*{knob}"):
+        wait_to_export(job, config, form, lambda: room, sleep=lambda _s: None)
+    wait_to_export(job, config, form, lambda: MUCH, sleep=lambda _s: None)
 
 
 def test_what_is_no_knob_is_told_as_well(check):

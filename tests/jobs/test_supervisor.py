@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing, suppress
 
@@ -200,6 +201,52 @@ def test_a_worker_that_froze_with_the_write_lock_is_killed(
         queue.stop(database, run.id)
         supervisor.tick()
         assert "silent for 30 s" in _messages(database, run)
+    impatient.close()
+
+
+def test_a_worker_that_writes_once_the_database_is_free_again_is_left_alone(
+    database, settings, clock, add_run
+):
+    """It was silent as long as another process had the lock; only one that keeps it is killed."""
+    program = (
+        "import sqlite3, sys\nlab = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for line in sys.stdin: lab.execute(line); print(flush=True)"
+    )
+    command = [sys.executable, "-c", program, str(settings.home / "lab.sqlite")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    worker = subprocess.Popen(command, start_new_session=True, **pipes)
+
+    def do(statement):
+        worker.stdin.write(statement + "\n")
+        worker.stdin.flush()
+        worker.stdout.readline()
+
+    impatient = open_database(settings.database, busy_timeout_ms=20)
+    run = add_run(steps=1)
+    with worker, Supervisor(impatient, settings, lambda *_: worker, clock) as supervisor:
+        supervisor.acquire("")
+        supervisor.tick()
+        with closing(sqlite3.connect(settings.home / "lab.sqlite")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(5):
+                clock.now_s += settings.lease_s / 3
+                with pytest.raises(OperationalError, match="locked"):
+                    supervisor.tick()
+        do("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="locked"):
+            supervisor.tick()
+        do("COMMIT")
+        supervisor.tick()
+        assert worker.poll() is None
+        assert Runs(database).get(run.id).attempt == 1
+
+        do("BEGIN IMMEDIATE")
+        for _ in range(5):
+            clock.now_s += settings.lease_s / 3
+            with suppress(OperationalError):
+                supervisor.tick()
+        assert worker.wait(timeout=30) == -signal.SIGKILL
+    assert "silent for 30 s" in _messages(database, run)
     impatient.close()
 
 

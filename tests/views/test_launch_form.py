@@ -113,6 +113,9 @@ def test_the_terminal_does_the_same_as_the_page(
         ({"rollout__max_new_tokens": "0"}, "launch-max-new-tokens", "greater than or equal to 1"),
         ({"evaluate__every": -5}, "launch-evaluate-every", "greater than or equal to 0"),
         ({"seed": -1}, "launch-seed", "greater than or equal to 0"),
+        ({"devices": 2}, "launch-devices", "wants 2 devices, and this lab has 1; set devices to 1"),
+        ({"devices": 9}, "launch-devices", "a step has 8 rows to share"),
+        ({"devices": 0}, "launch-devices", "greater than or equal to 1"),
         ({"name": "x" * 500}, "launch-name", "at most 200 characters"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 
+from backend.config import RunConfig
 from backend.documents import validate
 from backend.export.gguf_file import write_gguf
 from backend.export.merged import write_merged
@@ -14,6 +15,7 @@ from backend.export.model_card import model_card
 from backend.jobs.exports import card_facts, register, training_run
 from backend.jobs.job_configs import ExportConfig
 from backend.jobs.work.context import JobContext, run_folder
+from backend.jobs.work.memory import wait_to_export
 from backend.jobs.work.models import prepare_model, take_checkpoint
 from backend.models.compute import Compute
 
@@ -28,6 +30,7 @@ def export(job: JobContext) -> None:
     """
     config = validate(ExportConfig, job.config, f"export {job.run_id}")
     run = training_run(job.database, config.run)
+    wait_to_export(job, validate(RunConfig, run.config, f"run {run.id}"), config.format)
     model = prepare_model(job, run.config["model"], steps=1, compute=_EXACT)
     checkpoint = take_checkpoint(job, model, run.id, config.checkpoint)
     facts = card_facts(job.database, job.settings, run, checkpoint)
