@@ -110,9 +110,10 @@ class Views:
         *,
         sort: str = "row",
         find: str = "",
+        watch: Watch = unwatched,
     ) -> Document:
         """A page of a version's rows, or of those with a text. Raises NotFound, ConfigError."""
-        return self._rows.page(RowsRequest(name, version, part, page, sort, find))
+        return self._rows.page(RowsRequest(name, version, part, page, sort, find), watch)
 
     def task_row(self, name: str, version: str, place: int) -> Document:
         """A whole row as it can be changed by hand. Raises NotFound."""
@@ -122,9 +123,9 @@ class Views:
         """A version's rows as JSONL for a download. Raises NotFound."""
         return rows_file(self._database, version_id)
 
-    def task_changes(self, before: str, after: str) -> Document:
+    def task_changes(self, before: str, after: str, watch: Watch = unwatched) -> Document:
         """:meth:`task_difference` with the words that changed marked. Raises NotFound."""
-        return task_changes(self._database, before, after)
+        return task_changes(self._database, before, after, watch)
 
     def task_leaks(self, name: str, version: str = "") -> Document:
         """A version's newest ``search`` for near-duplicates, or None. Raises NotFound."""
