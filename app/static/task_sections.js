@@ -60,6 +60,10 @@
     const bar = el("div", { class: "sd-tools" }, el("label", {}, "What made ", el("strong", {}, value.task + "@" + value.version), " of ",
       el("select", { id: "changes-against", "data-key": "changes-against", onchange: (e) => ask({ against: e.target.value }) },
         value.versions.map((each) => el("option", { value: each, selected: each === value.against }, "@" + each)))));
+    if (value.reading) {
+      place.replaceChildren(bar, sdlab.doing(value.reading, trigger, "clear"));
+      return;
+    }
     if (!value.found) {
       place.replaceChildren(bar, el("p", { class: "sd-error", role: "alert" }, value.problem));
       return;

@@ -3,6 +3,24 @@
   const el = sdlab.el;
   const LOOK_MS = 400;
 
+  // How far something is that a view waits for, with a way to end it. The view asks again for as
+  // long as this is on the page; ``clear`` is the event that ends it, or has it begin anew.
+  sdlab.doing = function (doing, trigger, clear) {
+    const ask = (id, name, sent) => el("button", { type: "button", class: "sd-button", id: id, "data-key": id, onclick: (e) => {
+      e.target.disabled = true;
+      sdlab.answers.cleared = () => trigger("select", {});
+      trigger(clear, { key: doing.key, ...sent });
+    } }, name);
+    const box = el("div", { class: "sd-doing" },
+      el("p", { role: "status", class: doing.state === "failed" ? "sd-error" : null }, doing.words),
+      doing.is_open && doing.total ? sdlab.progress({ step: doing.done, total: doing.total }) : "",
+      doing.can_cancel ? ask("doing-cancel", "Cancel", {}) : "", doing.again ? ask("doing-again", "Begin again", { again: true }) : "");
+    if (doing.is_open) {
+      const timer = setInterval(() => { if (box.isConnected) trigger("select", {}); else clearInterval(timer); }, LOOK_MS);
+    }
+    return box;
+  };
+
   let lookedAt = "";
 
   sdlab.views.work = function (place, value, trigger) {

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from backend.data.load import Progress
 from backend.errors import ConfigError, DataError, StateError
 from backend.lab import Lab, Progress
 from tests.lab.tiny_tasks import rows, write_rows
