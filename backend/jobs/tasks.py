@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from backend.bundled import TASKS, material_path
 from backend.data.demonstration import Demonstration
 from backend.data.hub import fetched
 from backend.data.load import Loaded, Loading, Progress, Watch, load_demonstrations, told
+from backend.data.looking import Looked, look
 from backend.data.mapping import ColumnMapping, Remembered
 from backend.data.preview import preview
 from backend.data.report import Report, ReportedDataError
@@ -185,14 +186,19 @@ def write_faulty_rows(
 
 
 def preview_file(
-    database: Database, settings: Settings, path: Path, name: str, overrides: Mapping[str, str]
+    database: Database,
+    settings: Settings,
+    path: Path,
+    name: str,
+    overrides: Mapping[str, str],
+    look_at: Callable[[Path, int], Looked] = look,
 ) -> dict[str, Any]:
     """What a file looks like, see :func:`backend.data.preview.preview`; stores nothing."""
     own = remembered(database, name)
     names = [task.name for task in Tasks(database).all() if task.name != name]
     others = [each for other in names for each in remembered(database, other)]
     with fetched(path, settings.max_upload_mib) as local:
-        return preview(local, overrides, own, settings.max_upload_mib, others)
+        return preview(look_at(local, settings.max_upload_mib), overrides, own, others)
 
 
 def check_free(target: Path) -> None:

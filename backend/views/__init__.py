@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.data.hub import fetch_into, fetched_before
 from backend.data.load import Loading, Watch, unwatched
+from backend.data.looking import Looks
 from backend.data.mapping import parse_overrides
 from backend.data.split import HeldOut, Together
 from backend.jobs.documents import Document
@@ -55,6 +56,7 @@ class Views:
         self._settings = settings
         self._tasks, self._rows = TaskLists(database), RowLists(database)
         self._lengths = LengthLists(database, settings)
+        self._looks = Looks()
 
     def status(self) -> Document:
         """What the lab is doing: its slots, its queue, and who supervises it."""
@@ -150,11 +152,12 @@ class Views:
         """Format, shape, mapping with reasons and first rows of a file, or of ``hub:owner/name``.
 
         A mapping that the task's files with the same columns were read by is taken again
-        (``as_in``), that of another task's is ``offered``.
+        (``as_in``), that of another task's is ``offered``. A file that was looked at before is not
+        read again.
         Raises DataError where it cannot be read.
         """
         overrides = parse_overrides(columns)
-        return preview_file(self._database, self._settings, path, name, overrides)
+        return preview_file(self._database, self._settings, path, name, overrides, self._looks)
 
     def fetch_dataset(
         self, name: str, place: Path, told: Callable[[int, int], None] = lambda done, total: None
