@@ -19,7 +19,7 @@ from backend.data.fields import (
 )
 from backend.data.formats.row import Row
 from backend.data.mapping import ColumnMapping, Remembered, columns_of, draft_mapping
-from backend.data.report import FileError, Findings, Problem
+from backend.data.report import FileError, Findings, Problem, count_of
 from backend.data.shapes import Shape, expanded, expansion, name_shape
 from backend.data.tools import tools_text
 from backend.data.turns import check_prompt, read_answer_turn, read_prompt_turns, read_turns
@@ -128,6 +128,14 @@ def read_rows(
             findings.add_row([row])
             yield None
             continue
+        if not mapping.columns:
+            before = count_of(findings.rows_read - 1, "row")
+            raise FileError(
+                "mapping",
+                f"none of the {before} before it can be read, so no column is known",
+                "put the first rows right, or remove them",
+                row=row.number,
+            )
         findings.saw_columns(row.number, row.fields)
         read = reader.read(row)
         if isinstance(read, list):
