@@ -38,9 +38,10 @@
 
   sdlab.views.rows = function (place, value, trigger) {
     if (!value.rows) { place.replaceChildren(); return; }
+    if (sdlab.goesOn(place, value, value.reading ? "reading" : "saving")) return;
     const version = value.task + "@" + value.version;
     const ask = sdlab.asker(value.version, trigger);
-    const redraw = () => sdlab.views.rows(place, value, trigger);
+    const redraw = () => { place.rest = ""; sdlab.views.rows(place, value, trigger); };
     if (value.reading) {
       const waits = sdlab.editBar(version, value.total, value.saving, trigger, redraw);
       place.replaceChildren(tools(value, ask), waits, sdlab.doing(value.reading, trigger, "clear"));

@@ -50,6 +50,7 @@
 
   sdlab.views["task-changes"] = function (place, value, trigger) {
     if (!value.task) { place.replaceChildren(); return; }
+    if (sdlab.goesOn(place, value, "reading")) return;
     const others = value.versions.filter((each) => each !== value.version);
     if (!others.length) {
       place.replaceChildren(el("p", { class: "sd-empty" }, "This is the only version. Edit a row, or add a file under the same name, and the two can be compared here."));
