@@ -67,7 +67,7 @@ def test_a_saving_tells_how_far_it_is_and_is_cancelled(
     expect(bar).to_contain_text("Cancelled. Nothing was stored.")
     assert len(Command(server.home)("task", "show", "many").done()["versions"]) == 1
     page.locator("#edits-save").click()
-    expect(bar).to_contain_text("many@1: ")
+    expect(bar.locator(".sd-doing")).to_contain_text("many@1: ")
     page.reload()
     page.wait_for_url(re.compile("task=many&version=2&added=edited"), timeout=MINUTE)
     expect(page.locator("#task-open .sd-told")).to_contain_text("1 row left out.")
