@@ -2,8 +2,8 @@
 #
 #   PYTHON=/path/to/python3.11   the Python to make .venv with
 #   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
-#   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-pages`, `make soak`,
-#                                `make auto-context`
+#   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-pages`, `make bench-upload`,
+#                                `make soak`, `make auto-context`
 
 PY := .venv/bin/python
 
@@ -13,7 +13,7 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test bench bench-pages soak auto-context test-long check clean
+.PHONY: help setup setup-dev demo serve test bench bench-pages bench-upload soak auto-context test-long check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,10 +36,13 @@ test: setup-dev ## set up, then lint, types and all tests; a skipped test fails 
 	$(PY) -m mypy
 	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips
 
-bench: bench-pages ## set up, then all measurements; a missed target fails it
+bench: bench-pages bench-upload ## set up, then all measurements; a missed target fails it
 
 bench-pages: setup-dev ## how fast the pages are, in a browser
 	$(PY) -m bench.pages $(ARGS)
+
+bench-upload: setup-dev ## how fast files come in, and in how much memory: ARGS="--gb 1"
+	$(PY) -m bench.upload $(ARGS)
 
 soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 4 --seed 1"
 	PYTHONPATH=.:tests/jobs $(PY) tests/jobs/soak.py $(ARGS)

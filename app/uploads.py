@@ -63,16 +63,24 @@ class Limits:
         return self._full(scope, size) if path.startswith(_UPLOAD) else None
 
     def counted(self, scope: Scope, receive: Receive) -> Receive:
-        """``receive`` that ends a body which grows too large, whatever it said of its length."""
+        """``receive`` that ends a body which grows too large, whatever it said of its length.
+
+        An upload that breaks off leaves nothing behind.
+        """
         left = self._most(scope["path"])
+        is_whole = not scope["path"].startswith(_UPLOAD)
 
         async def limited() -> Message:
-            nonlocal left
+            nonlocal left, is_whole
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
                 # Gradio deletes what it has of an upload, and answers 413 to these words.
                 raise MultiPartException("The body exceeded the maximum allowed size")
+            if message["type"] == "http.disconnect" and not is_whole:
+                # So it does here; it would leave its file where the connection just ends.
+                raise MultiPartException("The connection broke off")
+            is_whole = is_whole or not message.get("more_body", False)
             return message
 
         return limited

@@ -3,47 +3,97 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gradio as gr
 
+from app.access.roles import for_role
 from app.components.view import QUIET, view
+from app.long_actions import Cancelled, Progress, watch_of
 from app.pages.once import Once
+from app.pages.task_doing import Doings
+from app.pages.task_held_out import read_share_or_number
 from app.pages.task_opened import link_to
 from backend.errors import DataError, SdlabError
-from backend.lab import Lab
+from backend.lab import Lab, Watch, unwatched
 
 log = logging.getLogger("sdlab.server")
 
 Sent = Mapping[str, Any]
+Act = Callable[[Lab, Sent], dict[str, Any]]
 _LONGEST_ANSWER: Final = 200_000
-_SHARE_OR_COUNT: Final = re.compile(r"\d{1,9}|[01]?\.\d{1,6}")
 _FAILED: Final = (
     "This failed for a reason of the lab's own, which stands in the server's log. Nothing was "
     "stored."
 )
 
 
-def editing(lab: Lab, rows: gr.HTML, searched: gr.HTML, written: gr.HTML) -> None:
+class EditedViews(NamedTuple):
+    """The views whose events act on a task's rows, or end what they wait for."""
+
+    rows: gr.HTML
+    changes: gr.HTML
+    searched: gr.HTML
+    written: gr.HTML
+
+
+def editing(lab: Lab, doings: Doings, views: EditedViews) -> None:
     """Joins the views' events to the lab; a view of its own brings the answers back."""
     answers = view("answers", "task-answers")
     once, numbers = Once(), count(1)
 
-    def answer(kind: str, act: Callable[[Lab, Sent], dict[str, Any]], event: gr.EventData) -> Any:
+    def answer(kind: str, act: Act, event: gr.EventData) -> Any:
         # The number tells an answer from one before it that says the same.
         return {"kind": kind, "number": next(numbers), **answered(lab, act, event._data)}
 
-    def on_save(event: gr.EventData) -> Any:
-        return answer("saved", save_edits, event)
+    def on_save(event: gr.EventData, request: gr.Request) -> Any:
+        def begin(lab: Lab, sent: Sent) -> dict[str, Any]:
+            wish = f"{request.session_hash} {sent!r}"
+            key = once(wish, lambda: begin_saving(lab, doings, sent))
+            action = doings.saves.soon(key)
+            return action.answer if action.state == "done" else {"begun": key}
+
+        return answer("saved", begin, event)
+
+    def on_unsave(event: gr.EventData) -> Any:
+        def cancel(_: Lab, sent: Sent) -> dict[str, Any]:
+            doings.saves.cancel(_text(sent, "key"))
+            return {}
+
+        return answer("cleared", cancel, event)
+
+    @for_role("viewer")
+    def on_clear(event: gr.EventData) -> Any:
+        # Who may look may also end it: nothing is stored by looking.
+        def clear(_: Lab, sent: Sent) -> dict[str, Any]:
+            act = doings.readings.forget if sent.get("again") else doings.readings.cancel
+            act(_text(sent, "key"))
+            return {}
+
+        return answer("cleared", clear, event)
 
     def on_try(event: gr.EventData) -> Any:
         return answer("tried", try_answer, event)
 
     def on_write(event: gr.EventData) -> Any:
         return answer("written", write_rows, event)
+
+    rows, changes, searched, written = views
+    rows.submit(on_save, None, answers, **QUIET)
+    rows.stop(on_unsave, None, answers, **QUIET)
+    rows.apply(on_try, None, answers, **QUIET)
+    rows.clear(on_clear, None, answers, **QUIET)
+    changes.clear(on_clear, None, answers, **QUIET)
+    written.submit(on_write, None, answers, **QUIET)
+    _searching(searched, answers, answer)
+
+
+def _searching(
+    searched: gr.HTML, answers: gr.HTML, answer: Callable[[str, Act, gr.EventData], Any]
+) -> None:
+    once = Once()
 
     def on_search(event: gr.EventData) -> Any:
         def start(lab: Lab, sent: Sent) -> dict[str, Any]:
@@ -54,14 +104,21 @@ def editing(lab: Lab, rows: gr.HTML, searched: gr.HTML, written: gr.HTML) -> Non
     def on_stop(event: gr.EventData) -> Any:
         return answer("searched", stop_search, event)
 
-    rows.submit(on_save, None, answers, **QUIET)
-    rows.apply(on_try, None, answers, **QUIET)
-    written.submit(on_write, None, answers, **QUIET)
     searched.submit(on_search, None, answers, **QUIET)
     searched.stop(on_stop, None, answers, **QUIET)
 
 
-def answered(lab: Lab, act: Callable[[Lab, Sent], dict[str, Any]], sent: Any) -> dict[str, Any]:
+def begin_saving(lab: Lab, doings: Doings, sent: Sent) -> str:
+    """The name of the saving that is begun."""
+
+    def save(progress: Progress) -> dict[str, Any]:
+        watch = watch_of(progress)
+        return answered(lab, lambda lab, sent: save_edits(lab, sent, watch), sent)
+
+    return doings.saves.start(_text(sent, "task")[:80] or "rows", save)
+
+
+def answered(lab: Lab, act: Act, sent: Any) -> dict[str, Any]:
     """What ``act`` answers, or the command line's sentence for a mistake, and each faulty row."""
     try:
         return act(lab, sent if isinstance(sent, dict) else {})
@@ -72,19 +129,21 @@ def answered(lab: Lab, act: Callable[[Lab, Sent], dict[str, Any]], sent: Any) ->
             "where": error.where,
             "problems": report.get("problems", []),
         }
+    except Cancelled:
+        raise
     except Exception:
         log.exception("an event of the Tasks page failed")
         return {"sentence": _FAILED, "where": "", "problems": []}
 
 
-def save_edits(lab: Lab, sent: Sent) -> dict[str, Any]:
+def save_edits(lab: Lab, sent: Sent, watch: Watch = unwatched) -> dict[str, Any]:
     """Makes a version of the one that was edited, whichever came since."""
     changes = sent.get("changes")
     if not isinstance(changes, dict) or not any(changes.values()):
         raise DataError(
             "nothing is changed yet", where="rows", remedy="change, leave out or add a row first"
         )
-    made = lab.edit_task(_text(sent, "task"), changes)
+    made = lab.edit_task(_text(sent, "task"), changes, watch)
     return {"go": link_to(made, "edited" if made["is_new"] else "known")}
 
 
@@ -97,7 +156,7 @@ def write_rows(lab: Lab, sent: Sent) -> dict[str, Any]:
         _text(sent, "name").strip(),
         rows,
         scorer=_text(sent, "scorer").strip(),
-        held_out=_held_out(_text(sent, "held_out")),
+        held_out=read_share_or_number(sent.get("held_out")),
     )
     return {"go": link_to(made, "new" if made["is_new"] else "known")}
 
@@ -143,18 +202,6 @@ def _search(lab: Lab, sent: Sent) -> dict[str, Any] | None:
     name, _, version = _text(sent, "task").partition("@")
     found: dict[str, Any] | None = lab.views.task_leaks(name, version)["search"]
     return found
-
-
-def _held_out(given: str) -> str:
-    """A share or a number of rows. Raises DataError for anything else: a path reads our disk."""
-    text = given.strip().replace(",", ".")
-    if _SHARE_OR_COUNT.fullmatch(text):
-        return text
-    raise DataError(
-        f'"{text[:40]}" is neither a share nor a number of rows' if text else "nothing is given",
-        where="held_out",
-        remedy="write a share such as 0.2, or a number of rows such as 40",
-    )
 
 
 def _text(sent: Sent, name: str) -> str:

@@ -77,6 +77,23 @@ def read_number(given: Any) -> int:
     )
 
 
+def read_share_or_number(given: Any) -> float | int:
+    """A whole number of rows where it is one, else a share. Raises DataError."""
+    try:
+        return read_number(given)
+    except DataError:
+        pass
+    try:
+        return read_share(given)
+    except DataError as error:
+        text = _text(given)
+        raise DataError(
+            f'"{text[:40]}" is neither a share nor a number of rows' if text else "none is given",
+            where=error.where,
+            remedy="write a share such as 0.2, or a number of rows such as 40",
+        ) from error
+
+
 def read_together(given: Any) -> Together:
     """What is never parted. Raises DataError."""
     for _, name in TOGETHER:

@@ -10,10 +10,11 @@ import gradio as gr
 from app.components.looks import Query
 from app.components.view import view
 from app.length_plots import length_figure
+from app.pages.task_doing import KEY, Doings
 from app.plots import chart, no_chart
 from backend.config import DEFAULT_MODEL
 from backend.errors import SdlabError
-from backend.lab import Lab
+from backend.lab import Lab, Watch, unwatched
 from backend.text.contexts import DEMONSTRATION_FORMS
 
 DEFAULT_CONTEXT: Final = "earlier-turn-twice"
@@ -51,7 +52,7 @@ def opened_views() -> OpenedViews:
     )
 
 
-def opened(lab: Lab, query: Query) -> list[Any]:
+def opened(lab: Lab, query: Query, doings: Doings) -> list[Any]:
     """Values of :class:`OpenedViews`; all empty while no task is named."""
     name, version = query.get("task", ""), query.get("version", "")
     nothing = [_NOTHING, _NOTHING, no_chart(""), _NOTHING]
@@ -60,7 +61,7 @@ def opened(lab: Lab, query: Query) -> list[Any]:
     try:
         task = lab.views.task(name, version)
         task |= {"added": query.get("added", ""), "show": _section(query)}
-        values = _section_values(lab, query, task)
+        values = _section_values(lab, query, task, doings)
     except SdlabError as error:
         return [{"missing": str(error)}, *nothing]
     return [task, *values]
@@ -83,34 +84,35 @@ def _section(query: Query) -> str:
     return wanted if wanted in _SECTIONS else _SECTIONS[0]
 
 
-def _section_values(lab: Lab, query: Query, task: dict[str, Any]) -> list[Any]:
+def _section_values(lab: Lab, query: Query, task: dict[str, Any], doings: Doings) -> list[Any]:
     """Values of rows, lengths, chart and changes, of which one section's are filled."""
     name, version = task["name"], str(task["version"])
     rows, lengths, figure, changes = _NOTHING, _NOTHING, no_chart(""), _NOTHING
     if task["show"] == "rows":
-        rows = _rows(lab, query, name, version)
+        rows = {**_rows(lab, query, task, doings), "saving": doings.saving(query.get(KEY, ""))}
     elif task["show"] == "lengths":
         lengths, figure = _lengths(lab, query, name, version)
     elif task["show"] == "changes":
-        changes = _changes(lab, query, task)
+        changes = _changes(lab, query, task, doings)
     return [rows, lengths, figure, changes]
 
 
-def _rows(lab: Lab, query: Query, name: str, version: str) -> dict[str, Any]:
-    listed = lab.views.task_rows(
-        name,
-        version,
-        query.get("part", ""),
-        _number(query.get("page", "")),
-        sort=query.get("sort") or "row",
-        find=query.get("find", "")[:_LONGEST],
-    )
-    return {
-        **listed,
-        "task": name,
-        "scorers": lab.views.scorers(),
-        "opened": _prompts(lab, query, name, version),
-    }
+def _rows(lab: Lab, query: Query, task: dict[str, Any], doings: Doings) -> dict[str, Any]:
+    name, version, part = task["name"], str(task["version"]), query.get("part", "")
+    sort, find = query.get("sort") or "row", query.get("find", "")[:_LONGEST]
+    told = {"task": name, "scorers": lab.views.scorers()}
+
+    def listed(watch: Watch = unwatched) -> dict[str, Any]:
+        page = _number(query.get("page", ""))
+        return lab.views.task_rows(name, version, part, page, sort=sort, find=find, watch=watch)
+
+    if find.strip() or sort != "row":
+        wish = ("rows", task["id"], part, sort, find)
+        waiting = doings.look(wish, f"{name}@{version}", lambda watch: bool(listed(watch)))[1]
+        if waiting:
+            page = lab.views.task_rows(name, version, part)
+            return {**page, **told, "rows": [], "sort": sort, "find": find, "reading": waiting}
+    return {**listed(), **told, "opened": _prompts(lab, query, name, version)}
 
 
 def _prompts(lab: Lab, query: Query, name: str, version: str) -> dict[str, Any] | None:
@@ -152,21 +154,27 @@ def _lengths(
     return {**found, **offered}, chart("Lengths in tokens", f"Rows by length. {label}", figure)
 
 
-def _changes(lab: Lab, query: Query, task: dict[str, Any]) -> dict[str, Any]:
+def _changes(lab: Lab, query: Query, task: dict[str, Any], doings: Doings) -> dict[str, Any]:
     """What made this version another than that in the address, or than its origin."""
-    numbers = [version["version"] for version in task["versions"]]
-    value = {"task": task["name"], "version": task["version"], "versions": numbers}
+    times = {version["version"]: version["created_at"] for version in task["versions"]}
+    numbers, name = list(times), task["name"]
+    value = {"task": name, "version": task["version"], "versions": numbers}
     before = _number(query.get("against", "")) or (task["origin"] or {}).get("edited_from")
     if before is None:
         others = [number for number in numbers if number != task["version"]]
         if not others:
             return value
         before = max((number for number in others if number < task["version"]), default=others[0])
-    names = [f"{task['name']}@{number}" for number in (before, task["version"])]
+    ours, theirs = (f"{name}@{number}" for number in (before, task["version"]))
+    # A task that was deleted may come again under its name.
+    wish = ("changes", ours, theirs, times.get(before), times[task["version"]])
     try:
-        return {**value, "against": before, "found": lab.views.task_changes(*names)}
+        found, waiting = doings.look(
+            wish, f"{ours} and {theirs}", lambda watch: lab.views.task_changes(ours, theirs, watch)
+        )
     except SdlabError as error:
         return {**value, "against": before, "problem": str(error)}
+    return {**value, "against": before, **({"reading": waiting} if waiting else {"found": found})}
 
 
 def _reader(query: Query) -> dict[str, Any]:

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from app import faulty_rows
 from app.components.problems import go_to, no_problems, problems
-from app.long_actions import Progress
+from app.long_actions import Progress, watch_of
 from app.pages.task_held_out import read_held_out, read_seed, read_together
 from app.pages.task_opened import link_to
 from app.pages.task_source import at_hub, fetched_place, hub_name, source
 from backend.errors import DataError, SdlabError
-from backend.lab import Lab, Watch
-from backend.lab import Progress as Told
+from backend.lab import Lab
 
 FILE: Final = "task-file"
 HUB: Final = "task-hub"
@@ -98,7 +97,7 @@ def check(lab: Lab, upload: Upload, progress: Progress) -> Shown:
     """The values of the problems view and of the report view; nothing is stored."""
 
     def examine(arguments: dict[str, Any]) -> Shown:
-        found = lab.views.check_upload(**arguments, watch=_watch(progress))
+        found = lab.views.check_upload(**arguments, watch=watch_of(progress))
         return no_problems(), {"ok": True, **found, "file": arguments["path"].name}
 
     return _answer(lab, upload, examine)
@@ -108,7 +107,7 @@ def add(lab: Lab, upload: Upload, progress: Progress) -> Shown:
     """As :func:`check`, and stores the task: then the page goes on to it."""
 
     def store(arguments: dict[str, Any]) -> Shown:
-        stored = lab.add_task(**arguments, watch=_watch(progress))
+        stored = lab.add_task(**arguments, watch=watch_of(progress))
         return go_to(link_to(stored, "new" if stored["is_new"] else "known")), None
 
     return _answer(lab, upload, store)
@@ -117,16 +116,6 @@ def add(lab: Lab, upload: Upload, progress: Progress) -> Shown:
 def columns_of(upload: Upload) -> list[str]:
     """The chosen columns as the command line's options have them."""
     return [f"{role}={column}" for role, column in (upload.columns or {}).items()]
-
-
-def _watch(progress: Progress) -> Watch:
-    """Tells of rows, and of how many there seem to be by the share of the bytes that are read."""
-
-    def tell(so_far: Told) -> None:
-        total = round(so_far.rows / so_far.share) if so_far.share > 0 else None
-        progress(so_far.stage, so_far.rows, total)
-
-    return tell
 
 
 def _answer(lab: Lab, upload: Upload, act: Callable[[dict[str, Any]], Shown]) -> Shown:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import gradio as gr
 
 from app.components.problems import no_problems, problems
-from app.long_actions import Action, LongActions, Progress
+from app.long_actions import LongActions, Progress, words
 from app.pages.once import Once
 from app.pages.task_source import hub_name
 from app.pages.task_upload import FILE, Shown, Upload
@@ -18,12 +18,12 @@ from backend.lab import Lab
 
 # The name in the page's address under which its action is found.
 KEY: Final = "work"
-_ENDED: Final = {
+ENDED: Final = {
     "cancelled": "Cancelled: nothing was stored.",
     "failed": "This failed for a reason of the lab's own, which stands in the server's log. "
     "Nothing was stored.",
 }
-_GONE: Final = (
+GONE: Final = (
     "What this page was doing is gone with the server that did it. If the list does not show the "
     "task, choose the file again."
 )
@@ -63,24 +63,16 @@ def shown(actions: LongActions, key: str) -> list[Any]:
     told, report = no_problems(), {"none": True}
     work: dict[str, Any] = {"key": key, "state": action.state if action else "", "words": ""}
     if action is None:
-        work["words"] = _GONE if key else ""
+        work["words"] = GONE if key else ""
     elif action.is_open:
-        work |= {"is_open": True, "words": _words(action), "done": action.done}
+        work |= {"is_open": True, "words": words(action), "done": action.done}
         work["total"] = action.total
     elif action.state == "done":
         told, report = action.answer[0], action.answer[1] or report
         work |= {"go": told.get("go"), "look": told.get("look")}
     else:
-        work["words"] = _ENDED[action.state]
+        work["words"] = ENDED[action.state]
     can_cancel = bool(action and action.state == "working" and action.is_open)
     # Without an action, what was found in a chosen file stays beside it.
     found = {"problems": {}, **told, "go": None, "of": key} if key else gr.skip()
     return [found, work, {**report, "of": key}, gr.update(visible=can_cancel)]
-
-
-def _words(action: Action) -> str:
-    of = "so far" if action.total is None else f"of about {action.total:,}"
-    things = "files" if action.what == "fetching" else "rows"
-    doing = f"{action.what}, {action.done:,} {things} {of}" if action.what else "beginning"
-    end = "; cancelling." if action.state == "cancelling" else "."
-    return f"{action.title}: {doing}{end}"

@@ -41,14 +41,22 @@
   }
 
   // The line that tells of changes, saves them as a new version, or drops them.
-  sdlab.editBar = function (version, count, trigger, redraw) {
+  // ``saving`` is how far that is, or what it came to, where the address names one.
+  sdlab.editBar = function (version, count, saving, trigger, redraw) {
     const bar = el("div", { class: "sd-edit-bar sd-act", role: "status" });
     let asked = false;
     bar.refresh = function (answer) {
       const draft = sdlab.draft(version), told = words(draft);
-      bar.hidden = !told;
-      if (!told) return;
+      bar.hidden = !told && !saving;
+      if (saving && saving.is_open) {
+        bar.replaceChildren(sdlab.doing(saving, trigger, "stop"));
+        return;
+      }
       if (answer) asked = false;
+      if (!told) {
+        bar.replaceChildren(saving ? saving.words || (answer && answer.sentence) || "" : "");
+        return;
+      }
       bar.replaceChildren(
         el("span", {}, "Not saved yet, to " + version + ": " + told + "."),
         el("button", { type: "button", class: "sd-button", id: "edits-save", "data-key": "edits-save", disabled: asked, onclick: () => {
@@ -58,15 +66,24 @@
           trigger("submit", { task: version, changes: { ...draft, add: filled } });
         } }, asked ? "Saving …" : "Save as a new version"),
         el("button", { type: "button", class: "sd-quiet", id: "edits-drop", "data-key": "edits-drop", disabled: asked, onclick: () => { sdlab.keepDraft(version, empty()); redraw(); } }, "Drop the changes"),
+        saving && saving.words ? el("div", {}, saving.words) : "",
         answer && answer.sentence ? el("div", { class: "sd-error", role: "alert" }, answer.problems.length > 1 ? faults(answer, count) : answer.sentence) : "");
     };
     sdlab.answers.saved = function (answer) {
+      if (answer.begun) {
+        sdlab.setQuery({ saving: answer.begun });
+        trigger("select", {});
+        return;
+      }
+      sdlab.setQuery({ saving: "" });
       if (answer.go) {
         sdlab.forget("edits of " + version);
         location.assign(answer.go);
       } else bar.refresh(answer);
     };
-    bar.refresh();
+    bar.refresh(saving && saving.answer);
+    if (saving && saving.answer) sdlab.answers.saved(saving.answer);
+    else if (saving && !saving.is_open) sdlab.setQuery({ saving: "" });
     return bar;
   };
 

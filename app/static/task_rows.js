@@ -15,7 +15,7 @@
     const step = (to, name) => el("button", { type: "button", class: "sd-quiet", "data-key": "page-" + name, disabled: to < 1 || to > value.pages, onclick: () => ask({ page: to, row: "" }) }, name);
     const count = many(value.count, "row") + (value.find ? " of " + value.of.toLocaleString("en") : "");
     return el("div", { class: "sd-tools" }, pick, el("label", {}, "with ", find), el("label", {}, "by ", order),
-      el("span", { class: "sd-pages" }, step(value.page - 1, "Previous"), " page " + value.page + " of " + value.pages + ", " + count + " ", step(value.page + 1, "Next")));
+      value.reading ? "" : el("span", { class: "sd-pages" }, step(value.page - 1, "Previous"), " page " + value.page + " of " + value.pages + ", " + count + " ", step(value.page + 1, "Next")));
   }
 
   // Rows that are written here and not saved yet.
@@ -38,11 +38,17 @@
 
   sdlab.views.rows = function (place, value, trigger) {
     if (!value.rows) { place.replaceChildren(); return; }
+    if (sdlab.goesOn(place, value, value.reading ? "reading" : "saving")) return;
     const version = value.task + "@" + value.version;
     const ask = sdlab.asker(value.version, trigger);
-    const redraw = () => sdlab.views.rows(place, value, trigger);
+    const redraw = () => { place.rest = ""; sdlab.views.rows(place, value, trigger); };
+    if (value.reading) {
+      const waits = sdlab.editBar(version, value.total, value.saving, trigger, redraw);
+      place.replaceChildren(tools(value, ask), waits, sdlab.doing(value.reading, trigger, "clear"));
+      return;
+    }
     const draft = sdlab.draft(version);
-    const bar = sdlab.editBar(version, value.total, trigger, redraw);
+    const bar = sdlab.editBar(version, value.total, value.saving, trigger, redraw);
     const buttons = new Map();
     const mark = function () {
       bar.refresh();

@@ -50,6 +50,7 @@
 
   sdlab.views["task-changes"] = function (place, value, trigger) {
     if (!value.task) { place.replaceChildren(); return; }
+    if (sdlab.goesOn(place, value, "reading")) return;
     const others = value.versions.filter((each) => each !== value.version);
     if (!others.length) {
       place.replaceChildren(el("p", { class: "sd-empty" }, "This is the only version. Edit a row, or add a file under the same name, and the two can be compared here."));
@@ -60,6 +61,10 @@
     const bar = el("div", { class: "sd-tools" }, el("label", {}, "What made ", el("strong", {}, value.task + "@" + value.version), " of ",
       el("select", { id: "changes-against", "data-key": "changes-against", onchange: (e) => ask({ against: e.target.value }) },
         value.versions.map((each) => el("option", { value: each, selected: each === value.against }, "@" + each)))));
+    if (value.reading) {
+      place.replaceChildren(bar, sdlab.doing(value.reading, trigger, "clear"));
+      return;
+    }
     if (!value.found) {
       place.replaceChildren(bar, el("p", { class: "sd-error", role: "alert" }, value.problem));
       return;

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, TypeVar
 
 from backend.atomic import new_file, size_of
 from backend.data.demonstration import Demonstration
@@ -25,11 +25,15 @@ from backend.data.validation import draft, read_rows
 _TOLD_EVERY: Final = 2_000
 
 
+Stage = Literal["reading", "storing", "comparing", "looking through"]
+Item = TypeVar("Item")
+
+
 @dataclass(frozen=True)
 class Progress:
-    """How far an upload has come; ``share`` is of the bytes of its files, or of its rows."""
+    """How far something has come; ``share`` is of the bytes of its files, or of its rows."""
 
-    stage: Literal["reading", "storing"]
+    stage: Stage
     rows: int
     share: float
 
@@ -39,6 +43,16 @@ Watch = Callable[[Progress], None]
 
 def unwatched(_: Progress) -> None:
     """Nobody waits for news; a watcher that raises ends the loading, which then leaves nothing."""
+
+
+def told(
+    rows: Iterable[Item], stage: Stage, total: int, watch: Watch, before: int = 0
+) -> Iterator[Item]:
+    """The rows, while ``watch`` hears how many of ``total`` there were, ``before`` among them."""
+    for number, row in enumerate(rows, before):
+        if number % _TOLD_EVERY == 0:
+            watch(Progress(stage, number, number / total))
+        yield row
 
 
 @dataclass(frozen=True)

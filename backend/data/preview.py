@@ -4,64 +4,51 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
-from backend.atomic import size_of
 from backend.data.columns import TARGETS
-from backend.data.files import check_file, encoding_of, read_head
 from backend.data.formats.row import kind_of
+from backend.data.looking import Looked, reported
 from backend.data.mapping import ColumnMapping, Remembered, check_complete
-from backend.data.readers import detect, read
-from backend.data.report import FileError, Findings, Problem, ReportedDataError
+from backend.data.report import FileError, Problem
 from backend.data.validation import SAMPLE, Draft, Entry, RowReader, draft
 
 SHOWN_ROWS: Final = 20
 _SHOWN_CHARACTERS: Final = 600
 _EXAMPLES: Final = 3
 _COUNTED: Final = 100
-_TEXTS: Final = frozenset({"jsonl", "json", "csv", "text"})
 
 Document = dict[str, Any]
 
 
 def preview(
-    path: Path,
+    looked: Looked,
     overrides: Mapping[str, str],
     remembered: Sequence[Remembered],
-    max_mib: int,
     others: Sequence[Remembered] = (),
 ) -> Document:
-    """A file as it would be read, with the faults of its first rows; the rest is not looked at.
+    """A file as it would be read, with the faults of its first rows.
 
     What files of ``others`` with the same columns were read by is offered, not taken.
     A mapping without prompt or demonstration is no error here: ``incomplete`` then says what
-    loading would. Raises ReportedDataError where the file cannot be read, or a chosen column is
-    not there.
+    loading would. Raises ReportedDataError where no row could be read, or a chosen column is not
+    there.
     """
-    findings = Findings()
     try:
-        check_file(path, max_mib)
-        form = detect(path)
-        encoding = encoding_of(read_head(path)) if form in _TEXTS else ""
-        with closing(read(path)) as rows:  # type: ignore[type-var]
-            found = draft(rows, overrides, remembered)
-            first = list(islice(found.rows, SAMPLE))
-            shown = _rows(first, found.mapping)
-            if not found.sample:
-                _raise_first(first)
+        found = draft(looked.rows, overrides, remembered)
+        first = list(islice(found.rows, SAMPLE))
+        shown = _rows(first, found.mapping)
+        if not found.sample:
+            _raise_first(first)
     except FileError as error:
-        fatal = findings.stop(error.problem)
-        raise ReportedDataError(findings.report(ok=False), path.name, fatal) from error
+        raise reported(error, looked.file) from error
     reused = next((each.source for each in remembered if each.fits(found.columns)), "")
     return {
-        "file": path.name,
-        "bytes": size_of(path),
-        "format": form,
-        # Of the files in a zip or folder each has its own.
-        "encoding": encoding,
+        "file": looked.file,
+        "bytes": looked.bytes,
+        "format": looked.format,
+        "encoding": looked.encoding,
         "shape": {"name": found.shape.name, "reason": found.shape.reason},
         "targets": list(TARGETS),
         "mapping": found.mapping.model_dump(mode="json"),

@@ -19,7 +19,7 @@ from backend.data.fields import (
 )
 from backend.data.formats.row import Row
 from backend.data.mapping import ColumnMapping, Remembered, columns_of, draft_mapping
-from backend.data.report import FileError, Findings, Problem
+from backend.data.report import FileError, Findings, Problem, count_of
 from backend.data.shapes import Shape, expanded, expansion, name_shape
 from backend.data.tools import tools_text
 from backend.data.turns import check_prompt, read_answer_turn, read_prompt_turns, read_turns
@@ -28,6 +28,8 @@ Entry = Row | Problem | FileError
 # Readable rows whose names and content the mapping is guessed from, and how far to look for them.
 SAMPLE: Final = 200
 _SEARCH: Final = 10_000
+# Of long rows fewer: those that are looked at are all in memory at once.
+_MOST_CHARACTERS: Final = 16 << 20
 
 
 class Draft(NamedTuple):
@@ -48,7 +50,7 @@ class Read(NamedTuple):
 
 
 def draft(
-    rows: Iterable[Row | Problem],
+    rows: Iterable[Entry],
     overrides: Mapping[str, str],
     remembered: Sequence[Remembered] = (),
 ) -> Draft:
@@ -57,15 +59,15 @@ def draft(
     Raises FileError for a mapping that names what is not there; one that lacks prompt or
     demonstration is no error yet.
     """
-    stream = _with_fault(rows)
-    first = _first_rows(stream)
+    stream = with_fault(rows)
+    first = first_rows(stream)
     sample = [row for row in first if isinstance(row, Row)]
     known = expansion(columns_of(sample))
     everything: Iterator[Entry] = chain(first, stream)
     if known is not None:
         expand, _ = known
         everything = expanded(everything, expand)
-        first = _first_rows(everything)
+        first = first_rows(everything)
         sample = [row for row in first if isinstance(row, Row)]
         everything = chain(first, everything)
     columns = columns_of(sample)
@@ -77,7 +79,7 @@ def draft(
     return Draft(sample, columns, mapping, shape, everything)
 
 
-def _with_fault(rows: Iterable[Row | Problem]) -> Iterator[Entry]:
+def with_fault(rows: Iterable[Entry]) -> Iterator[Entry]:
     """The rows, and as last one what ended the reading: it must not hide the rows before it."""
     try:
         yield from rows
@@ -85,15 +87,29 @@ def _with_fault(rows: Iterable[Row | Problem]) -> Iterator[Entry]:
         yield error
 
 
-def _first_rows(stream: Iterator[Entry]) -> list[Entry]:
+def first_rows(stream: Iterator[Entry]) -> list[Entry]:
+    """As many of the first rows as a sample and its mapping need."""
     first: list[Entry] = []
-    good = 0
+    good = characters = 0
     for row in islice(stream, _SEARCH):
         first.append(row)
-        good += isinstance(row, Row)
-        if good == SAMPLE:
+        if isinstance(row, Row):
+            good += 1
+            characters += characters_of(row.fields)
+        elif isinstance(row, Problem):
+            characters += characters_of(row.content)
+        if good == SAMPLE or characters > _MOST_CHARACTERS:
             break
     return first
+
+
+def characters_of(value: Any) -> int:
+    """How many characters the texts in a value have."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(characters_of(inner) for inner in value.values())
+    return sum(characters_of(inner) for inner in value) if isinstance(value, list | tuple) else 8
 
 
 def read_rows(
@@ -112,6 +128,14 @@ def read_rows(
             findings.add_row([row])
             yield None
             continue
+        if not mapping.columns:
+            before = count_of(findings.rows_read - 1, "row")
+            raise FileError(
+                "mapping",
+                f"none of the {before} before it can be read, so no column is known",
+                "put the first rows right, or remove them",
+                row=row.number,
+            )
         findings.saw_columns(row.number, row.fields)
         read = reader.read(row)
         if isinstance(read, list):

@@ -2,44 +2,68 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from backend.data.demonstration import Demonstration
 from backend.data.editing import Changes, edit_rows
 from backend.data.fields import HELD_OUT, TRAINING, Side
-from backend.data.load import Loading
+from backend.data.load import Item, Loading, Progress, Watch, told, unwatched
 from backend.data.report import Report
 from backend.data.writing import as_row
 from backend.documents import validate
 from backend.errors import DataError
-from backend.jobs.tasks import Added, NewTask, StoredTask, add_task, check_names, find_task
+from backend.jobs.tasks import (
+    Added,
+    NewTask,
+    StoredTask,
+    add_task,
+    check_names,
+    find_task,
+    told_rows,
+)
 from backend.settings import Settings
-from storage.columns import JsonText
 from storage.database import Database
+from storage.models import TaskVersion
+from storage.task_rows import rows_at, rows_in_order
 from storage.tasks import NewVersion, Part, Tasks
 
 Document = dict[str, Any]
 SHOWN_DIFFERENCES: Final = 50
-_PARTS: Final[tuple[Part, ...]] = ("training", "held_out")
+_DIGEST: Final = 16
+
+
+class _Place(NamedTuple):
+    """Where a row of a version stands, and its id."""
+
+    position: int
+    side: Side
+    id: str
 
 
 def edit_task(
-    database: Database, settings: Settings, name: str, document: Mapping[str, Any]
+    database: Database,
+    settings: Settings,
+    name: str,
+    document: Mapping[str, Any],
+    watch: Watch = unwatched,
 ) -> Added:
     """A new version of a task with rows excluded, changed and added; see Changes.
 
-    Raises NotFound, ConfigError for an unknown kind of change, and DataError for faulty rows.
+    What ``watch`` raises ends it, and nothing is stored. Raises NotFound, ConfigError for an
+    unknown kind of change, and DataError for faulty rows.
     """
     changes = validate(Changes, dict(document), "changes")
     stored = find_task(database, name)
     version = stored.version
+    rows = version.training + version.held_out
     edited = edit_rows(
-        _sided_rows(database, version.id),
-        version.training + version.held_out,
+        told(_sided_rows(database, version.id), "reading", rows, watch),
+        rows,
         changes,
         version.scorer,
         settings.home,
@@ -59,11 +83,7 @@ def edit_task(
             "changed": len(changes.change),
             "added": len(changes.add),
         },
-        rows=(
-            (part, JsonText(text))
-            for part, rows in zip(_PARTS, (edited.training, edited.held_out), strict=True)
-            for text in rows.json_texts()
-        ),
+        rows=told_rows(edited.training, edited.held_out, watch),
     )
     stored_version, is_new = Tasks(database).add_version(stored.task.name, new)
     return Added(StoredTask(stored.task, stored_version), report, is_new)
@@ -91,54 +111,88 @@ def write_task(
         return add_task(database, settings, NewTask(name, path, loading))
 
 
-def task_difference(database: Database, before: str, after: str) -> Document:
+def task_difference(
+    database: Database, before: str, after: str, watch: Watch = unwatched
+) -> Document:
     """What changed from one version to another, as ``lights@1`` and ``lights@2``.
 
-    Rows are paired by their texts, then by their ids. Raises NotFound.
+    Rows are paired by their texts, then by their ids. What ``watch`` raises ends it. Raises
+    NotFound.
     """
-    versions = [find_task(database, name) for name in (before, after)]
-    old, new = (_by_text(database, stored.version.id) for stored in versions)
-    gone = {key: old[key] for key in old if key not in new}
-    come = {key: new[key] for key in new if key not in old}
-    by_id = {row["id"]: key for key, (row, _) in gone.items()}
-    changed: list[Document] = [
-        {"before": gone[by_id[row["id"]]][0], "after": row, "part": part}
-        for row, part in come.values()
-        if row["id"] in by_id
-    ]
-    same = {each["after"]["id"] for each in changed}
-    moved: list[Document] = [
-        {"row": row, "from": old[key][1], "to": part}
-        for key, (row, part) in new.items()
-        if key in old and old[key][1] != part
-    ]
-    lists: dict[str, list[Document]] = {
-        "added": [{"row": r, "part": part} for r, part in come.values() if r["id"] not in same],
-        "removed": [{"row": r, "part": part} for r, part in gone.values() if r["id"] not in same],
-        "changed": changed,
-        "moved": moved,
-    }
+    versions = [find_task(database, name).version for name in (before, after)]
+    total = sum(version.training + version.held_out for version in versions)
+    old = _places(database, versions[0], total, watch)
+    new = _places(database, versions[1], total, watch, len(old))
+    watch(Progress("comparing", total, 1.0))
+    gone = [place for key, place in old.items() if key not in new]
+    come = [place for key, place in new.items() if key not in old]
+    by_id = {place.id: place for place in gone}
+    pairs = [(by_id[place.id], place) for place in come if place.id in by_id]
+    same = {place.id for _, place in pairs}
+    moved = [(old[key], place) for key, place in new.items() if _is_moved(old.get(key), place)]
+    added = [place for place in come if place.id not in same]
+    removed = [place for place in gone if place.id not in same]
+    ours, theirs = (_Rows(database, version) for version in versions)
     return {
-        "before": {"version": versions[0].version.number, "rows": len(old)},
-        "after": {"version": versions[1].version.number, "rows": len(new)},
-        "counts": {kind: len(rows) for kind, rows in lists.items()},
-        "scorer": [stored.version.scorer for stored in versions],
-        **{kind: rows[:SHOWN_DIFFERENCES] for kind, rows in lists.items()},
+        "before": {"version": versions[0].number, "rows": len(old)},
+        "after": {"version": versions[1].number, "rows": len(new)},
+        "counts": {
+            "added": len(added),
+            "removed": len(removed),
+            "changed": len(pairs),
+            "moved": len(moved),
+        },
+        "scorer": [version.scorer for version in versions],
+        "added": [{"row": theirs.at(place), "part": place.side} for place in _shown(added)],
+        "removed": [{"row": ours.at(place), "part": place.side} for place in _shown(removed)],
+        "changed": [
+            {"before": ours.at(was), "after": theirs.at(place), "part": place.side}
+            for was, place in _shown(pairs)
+        ],
+        "moved": [
+            {"row": theirs.at(place), "from": was.side, "to": place.side}
+            for was, place in _shown(moved)
+        ],
     }
 
 
-def _by_text(database: Database, version_id: str) -> dict[str, tuple[Document, Side]]:
-    """A version's rows and their sides by all that is in them but their ids."""
+class _Rows:
+    """A version's rows by where they stand; of all only those that are shown are read."""
+
+    def __init__(self, database: Database, version: TaskVersion) -> None:
+        self._database, self._version = database, version
+
+    def at(self, place: _Place) -> Document:
+        (row,) = rows_at(self._database, self._version.id, [place.position])
+        return as_row(Demonstration.model_validate(row.content))
+
+
+def _is_moved(was: _Place | None, place: _Place) -> bool:
+    return was is not None and was.side != place.side
+
+
+def _shown(found: Sequence[Item]) -> Sequence[Item]:
+    return found[:SHOWN_DIFFERENCES]
+
+
+def _places(
+    database: Database, version: TaskVersion, total: int, watch: Watch, before: int = 0
+) -> dict[bytes, _Place]:
+    """A version's rows by a digest of all that is in them but their ids."""
     found = {}
-    for row, side in _sided_rows(database, version_id):
-        fields = as_row(row)
-        key = json.dumps({**fields, "id": ""}, sort_keys=True)
-        found[key] = (fields, side)
+    rows = told(rows_in_order(database, version.id), "comparing", total, watch, before)
+    for position, part, content in rows:
+        parts = [content["messages"], content["demonstration"], content.get("reference")]
+        parts += [content.get("tags") or [], content.get("group")]
+        key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=_DIGEST).digest()
+        found[key] = _Place(position, _side(part), content["id"])
     return found
 
 
 def _sided_rows(database: Database, version_id: str) -> Iterator[tuple[Demonstration, Side]]:
-    for part in _PARTS:
-        side = TRAINING if part == "training" else HELD_OUT
-        for document in Tasks(database).rows(version_id, part):
-            yield Demonstration.model_validate(document), side
+    for row in rows_in_order(database, version_id):
+        yield Demonstration.model_validate(row.content), _side(row.part)
+
+
+def _side(part: Part) -> Side:
+    return TRAINING if part == "training" else HELD_OUT

@@ -57,7 +57,7 @@ class TaskVerbs:
         """
         loading = Loading(
             overrides=parse_overrides(columns),
-            held_out=parse_held_out(held_out) if isinstance(held_out, str) else held_out,
+            held_out=_held_out(held_out),
             together=together,
             seed=seed,
             keep_good=keep_good,
@@ -70,13 +70,16 @@ class TaskVerbs:
         document = version_document(added.stored)
         return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}
 
-    def edit_task(self, name: str, changes: Mapping[str, Any]) -> Document:
+    def edit_task(
+        self, name: str, changes: Mapping[str, Any], watch: Watch = unwatched
+    ) -> Document:
         """A new version with rows left out, changed and added: ``{"exclude": [3], "change": {4:
         {"demonstration": "..."}}, "add": [{"prompt": "...", "demonstration": "..."}]}``.
 
-        Places count from 1, training rows first. Raises NotFound and DataError.
+        Places count from 1, training rows first. What ``watch`` raises ends it, and nothing is
+        stored. Raises NotFound and DataError.
         """
-        added = edit_task(self.database, self.settings, name, changes)
+        added = edit_task(self.database, self.settings, name, changes, watch)
         return version_document(added.stored) | {"is_new": added.is_new}
 
     def write_task(
@@ -85,11 +88,11 @@ class TaskVerbs:
         rows: Sequence[Mapping[str, Any]],
         *,
         scorer: str = "exact",
-        held_out: str = "auto",
+        held_out: str | HeldOut = "auto",
         seed: int = 0,
     ) -> Document:
         """A task from rows that were written by hand. Raises DataError as a file of them would."""
-        loading = Loading(held_out=parse_held_out(held_out), seed=seed, scorer=scorer)
+        loading = Loading(held_out=_held_out(held_out), seed=seed, scorer=scorer)
         added = write_task(self.database, self.settings, name, rows, loading)
         document = version_document(added.stored)
         return document | {"report": added.report.model_dump(mode="json"), "is_new": added.is_new}
@@ -117,3 +120,7 @@ class TaskVerbs:
     def export_task(self, name: str, target: Path) -> Document:
         """Writes a task's rows, training rows first, as JSONL, or as CSV by the file's ending."""
         return export_task(self.database, name, target)
+
+
+def _held_out(given: str | HeldOut) -> HeldOut:
+    return parse_held_out(given) if isinstance(given, str) else given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,8 @@ from backend.atomic import new_file
 from backend.bundled import TASKS, material_path
 from backend.data.demonstration import Demonstration
 from backend.data.hub import fetched
-from backend.data.load import Loaded, Loading, Progress, Watch, load_demonstrations
+from backend.data.load import Loaded, Loading, Progress, Watch, load_demonstrations, told
+from backend.data.looking import Looked, look
 from backend.data.mapping import ColumnMapping, Remembered
 from backend.data.preview import preview
 from backend.data.report import Report, ReportedDataError
@@ -26,9 +27,9 @@ from backend.settings import Settings
 from storage.columns import JsonText
 from storage.database import Database
 from storage.models import Artifact, Task, TaskVersion
+from storage.task_rows import rows_in_order
 from storage.tasks import NewVersion, Part, Tasks
 
-_TOLD_EVERY: Final = 2_000
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 BUNDLED_SCORERS: Final[Mapping[str, str]] = {"house-style": "parts"}
 
@@ -140,9 +141,11 @@ def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
     Raises StateError over a file.
     """
     check_free(target)
-    version_id = find_task(database, name).version.id
-    parts: tuple[Part, ...] = ("training", "held_out")
-    rows = [(row, part) for part in parts for row in demonstrations(database, version_id, part)]
+    version = find_task(database, name).version
+    rows = (
+        (Demonstration.model_validate(row.content), row.part)
+        for row in rows_in_order(database, version.id)
+    )
     escaped = 0
     with new_file(target) as partial:
         if target.suffix.lower() == ".csv":
@@ -152,7 +155,7 @@ def export_task(database: Database, name: str, target: Path) -> dict[str, Any]:
                 handle.writelines(line for row, part in rows for line in to_jsonl([row], part))
     return {
         "path": str(target),
-        "rows": len(rows),
+        "rows": version.training + version.held_out,
         "bytes": target.stat().st_size,
         "escaped": escaped,
     }
@@ -183,14 +186,19 @@ def write_faulty_rows(
 
 
 def preview_file(
-    database: Database, settings: Settings, path: Path, name: str, overrides: Mapping[str, str]
+    database: Database,
+    settings: Settings,
+    path: Path,
+    name: str,
+    overrides: Mapping[str, str],
+    look_at: Callable[[Path, int], Looked] = look,
 ) -> dict[str, Any]:
     """What a file looks like, see :func:`backend.data.preview.preview`; stores nothing."""
     own = remembered(database, name)
     names = [task.name for task in Tasks(database).all() if task.name != name]
     others = [each for other in names for each in remembered(database, other)]
     with fetched(path, settings.max_upload_mib) as local:
-        return preview(local, overrides, own, settings.max_upload_mib, others)
+        return preview(look_at(local, settings.max_upload_mib), overrides, own, others)
 
 
 def check_free(target: Path) -> None:
@@ -260,24 +268,18 @@ def _as_version(new: NewTask, loaded: Loaded, uploads: Sequence[Artifact]) -> Ne
         report=loaded.report.model_dump(mode="json"),
         split=loaded.split | ({"upload": apart.path, "sha256": apart.sha256} if apart else {}),
         origin=loaded.origin,
-        rows=_told_rows(loaded, new.loading.watch),
+        rows=told_rows(loaded.training, loaded.held_out, new.loading.watch),
         upload=upload,
         held_out_upload=apart,
     )
 
 
-def _told_rows(loaded: Loaded, watch: Watch) -> Iterator[tuple[Part, JsonText]]:
+def told_rows(
+    training: StoredRows, held_out: StoredRows, watch: Watch
+) -> Iterator[tuple[Part, JsonText]]:
     """The rows of both parts, while the watcher hears how many are stored."""
-    total = len(loaded.training) + len(loaded.held_out)
-    sides: tuple[tuple[Part, StoredRows], ...] = (
-        ("training", loaded.training),
-        ("held_out", loaded.held_out),
-    )
-    stored = 0
-    for part, rows in sides:
-        for text in rows.json_texts():
-            if stored % _TOLD_EVERY == 0:
-                watch(Progress("storing", stored, stored / total))
-            stored += 1
-            yield part, JsonText(text)
-    watch(Progress("storing", stored, 1.0))
+    total = len(training) + len(held_out)
+    sides: tuple[tuple[Part, StoredRows], ...] = (("training", training), ("held_out", held_out))
+    rows = ((part, JsonText(text)) for part, side in sides for text in side.json_texts())
+    yield from told(rows, "storing", total, watch)
+    watch(Progress("storing", total, 1.0))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.data.hub import fetch_into, fetched_before
 from backend.data.load import Loading, Watch, unwatched
+from backend.data.looking import Looks
 from backend.data.mapping import parse_overrides
 from backend.data.split import HeldOut, Together
 from backend.jobs.documents import Document
@@ -55,6 +56,7 @@ class Views:
         self._settings = settings
         self._tasks, self._rows = TaskLists(database), RowLists(database)
         self._lengths = LengthLists(database, settings)
+        self._looks = Looks()
 
     def status(self) -> Document:
         """What the lab is doing: its slots, its queue, and who supervises it."""
@@ -110,9 +112,10 @@ class Views:
         *,
         sort: str = "row",
         find: str = "",
+        watch: Watch = unwatched,
     ) -> Document:
         """A page of a version's rows, or of those with a text. Raises NotFound, ConfigError."""
-        return self._rows.page(RowsRequest(name, version, part, page, sort, find))
+        return self._rows.page(RowsRequest(name, version, part, page, sort, find), watch)
 
     def task_row(self, name: str, version: str, place: int) -> Document:
         """A whole row as it can be changed by hand. Raises NotFound."""
@@ -122,9 +125,9 @@ class Views:
         """A version's rows as JSONL for a download. Raises NotFound."""
         return rows_file(self._database, version_id)
 
-    def task_changes(self, before: str, after: str) -> Document:
+    def task_changes(self, before: str, after: str, watch: Watch = unwatched) -> Document:
         """:meth:`task_difference` with the words that changed marked. Raises NotFound."""
-        return task_changes(self._database, before, after)
+        return task_changes(self._database, before, after, watch)
 
     def task_leaks(self, name: str, version: str = "") -> Document:
         """A version's newest ``search`` for near-duplicates, or None. Raises NotFound."""
@@ -149,11 +152,12 @@ class Views:
         """Format, shape, mapping with reasons and first rows of a file, or of ``hub:owner/name``.
 
         A mapping that the task's files with the same columns were read by is taken again
-        (``as_in``), that of another task's is ``offered``.
+        (``as_in``), that of another task's is ``offered``. A file that was looked at before is not
+        read again.
         Raises DataError where it cannot be read.
         """
         overrides = parse_overrides(columns)
-        return preview_file(self._database, self._settings, path, name, overrides)
+        return preview_file(self._database, self._settings, path, name, overrides, self._looks)
 
     def fetch_dataset(
         self, name: str, place: Path, told: Callable[[int, int], None] = lambda done, total: None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from backend.data.load import Watch, unwatched
 from backend.jobs.documents import Document
 from backend.jobs.task_edits import task_difference
 from backend.text.prompt_difference import Part, shared_end, shared_start, word_difference
@@ -19,12 +20,12 @@ _SHOWN_SAME: Final = 240
 _SHOWN_OTHER: Final = 2_000
 
 
-def task_changes(database: Database, before: str, after: str) -> Document:
+def task_changes(database: Database, before: str, after: str, watch: Watch = unwatched) -> Document:
     """As the command line's ``task diff``, with texts cut and changed words marked.
 
     A text is a list of ``[text, whether it differs]``. Raises NotFound.
     """
-    found = task_difference(database, before, after)
+    found = task_difference(database, before, after, watch)
     budget = _MOST_COMPARED
     changed = []
     for entry in found["changed"]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from backend.data.load import Progress, Watch, told, unwatched
 from backend.errors import ConfigError, NotFound
 from backend.jobs.documents import Document
 from backend.jobs.tasks import StoredTask, find_task
 from storage.database import Database
-from storage.models import TaskRow
-from storage.task_rows import rows_at, rows_in_order
+from storage.models import TaskRow, TaskVersion
+from storage.task_rows import PlacedRow, rows_at, rows_in_order
 from storage.tasks import Part, Tasks
 
 PAGE: Final = 50
 _SHOWN_CHARACTERS: Final = 600
-_REMEMBERED: Final = 16
+# No fewer than the page's actions, whose lists are to be here when they have ended.
+_REMEMBERED: Final = 32
 
 
 class _Line(NamedTuple):
@@ -59,13 +61,14 @@ class RowLists:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._places = lru_cache(maxsize=_REMEMBERED)(self._look_through)
+        self._found: dict[tuple[str, Part | None, str, str], array[int]] = {}
 
-    def page(self, request: RowsRequest) -> Document:
+    def page(self, request: RowsRequest, watch: Watch = unwatched) -> Document:
         """A page of a version's rows, training rows first unless sorted otherwise.
 
-        ``place`` counts a version's rows from 1; a page beyond the last is the last. Raises
-        NotFound, and ConfigError for an unknown order.
+        ``place`` counts a version's rows from 1; a page beyond the last is the last. ``watch``
+        hears of the rows that are looked through, and may raise. Raises NotFound, and ConfigError
+        for an unknown order.
         """
         if request.sort not in SORTS:
             raise ConfigError(
@@ -79,7 +82,7 @@ class RowLists:
         find = request.find.strip().casefold()
         places = None
         if find or request.sort != _BY_NUMBER:
-            places = self._places(version.id, part, request.sort, find)
+            places = self._places(version, part, request.sort, find, watch)
         of = counts[part] if part else sum(counts.values())
         count = of if places is None else len(places)
         pages = max(1, -(-count // PAGE))
@@ -88,7 +91,8 @@ class RowLists:
         if places is None:
             rows = Tasks(self._database).page(version.id, first, PAGE, part)
         else:
-            rows = rows_at(self._database, version.id, places[first : first + PAGE])
+            some = places[first : first + PAGE].tolist()
+            rows = rows_at(self._database, version.id, some)
         return {
             "rows": [_row(row) for row in rows],
             "version": version.number,
@@ -103,16 +107,26 @@ class RowLists:
             "find": request.find,
         }
 
-    def _look_through(
-        self, version_id: str, part: Part | None, sort: str, find: str
-    ) -> tuple[int, ...]:
+    def _places(
+        self, version: TaskVersion, part: Part | None, sort: str, find: str, watch: Watch
+    ) -> array[int]:
         """Positions of the rows that hold ``find``, in the order of ``sort``."""
-        lines = [
-            _line(row)
-            for row in rows_in_order(self._database, version_id, part)
-            if not find or _holds(row.content, find)
-        ]
-        return tuple(line.position for line in sorted(lines, key=SORTS[sort]))
+        key = (version.id, part, sort, find)
+        if key not in self._found:
+            of = {"training": version.training, "held_out": version.held_out}
+            total = of[part] if part else sum(of.values())
+            rows = rows_in_order(self._database, version.id, part)
+            lines = [
+                _line(row)
+                for row in told(rows, "looking through", total, watch)
+                if not find or _holds(row.content, find)
+            ]
+            watch(Progress("looking through", total, 1.0))
+            lines.sort(key=SORTS[sort])
+            self._found[key] = array("q", [line.position for line in lines])
+            for oldest in list(self._found)[:-_REMEMBERED]:
+                self._found.pop(oldest, None)
+        return self._found[key]
 
 
 def find_version(database: Database, name: str, number: str) -> StoredTask:
@@ -167,7 +181,7 @@ def _row(row: TaskRow) -> Document:
     }
 
 
-def _line(row: TaskRow) -> _Line:
+def _line(row: TaskRow | PlacedRow) -> _Line:
     content = row.content
     prompt = sum(len(turn["content"]) for turn in content["messages"])
     tags = content.get("tags") or [""]

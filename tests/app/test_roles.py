@@ -54,6 +54,8 @@ def test_what_a_viewer_may_call_only_reads(tmp_path: Path) -> None:
         "app.pages.launch._Events.switch",
         # A button that is off while it works; the guide to formats.
         "app.pages.launch._pressable.<locals>.press",
+        # Ends a list that is being made, which stores nothing.
+        "app.pages.task_editing.editing.<locals>.on_clear",
         "app.pages.task_form.upload_form.<locals>.on_open",
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.pages.task_doing import Doings
 from app.pages.task_editing import (
     answered,
     save_edits,
@@ -108,4 +109,4 @@ def test_one_search_at_a_time_and_only_a_search_is_ended(lab: Lab) -> None:
     ],
 )
 def test_whatever_the_address_says_is_answered(lab: Lab, query: dict[str, str]) -> None:
-    assert len(opened(lab, {"task": "lights", **query})) == 5
+    assert len(opened(lab, {"task": "lights", **query}, Doings())) == 5

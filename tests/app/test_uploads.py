@@ -71,6 +71,26 @@ def test_a_body_without_a_length_is_ended_when_it_grows_too_large(home: Path) ->
         asyncio.run(read(4))
 
 
+def test_an_upload_that_breaks_off_is_ended_so_that_its_file_is_deleted(home: Path) -> None:
+    part = {"type": "http.request", "body": b"x", "more_body": True}
+    end: Message = {"type": "http.disconnect"}
+
+    def hears(path: str, *messages: Message) -> list[str]:
+        coming = iter(messages)
+
+        async def told() -> Message:
+            return next(coming)
+
+        receive = limits(home).counted(request(path), told)
+        return [asyncio.run(receive())["type"] for _ in messages]
+
+    with pytest.raises(MultiPartException, match="broke off"):
+        hears(UPLOAD, part, end)
+    whole = [part, {**part, "more_body": False}, end]
+    assert hears(UPLOAD, *whole)[-1] == "http.disconnect"
+    assert hears("/gradio_api/queue/data", part, end)[-1] == "http.disconnect"
+
+
 def test_nothing_is_taken_when_the_disk_is_nearly_full(home: Path) -> None:
     assert status(limits(home, free=KEEP_FREE + MIB), UPLOAD, MIB) == 200
     assert status(limits(home, free=KEEP_FREE), UPLOAD, MIB) == 507

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.data.formats.parts import read_saved_dataset
+from backend.data.looking import look
 from backend.data.preview import preview
 from backend.data.report import FileError, Problem, ReportedDataError
 from backend.errors import SdlabError
@@ -97,7 +98,7 @@ def test_any_rows_end_in_words(rows: list[dict[str, Any]], tmp_path: Path) -> No
     if faulty.exists():
         assert all(json.loads(line)["problems"] for line in faulty.read_text().splitlines())
     try:
-        json.dumps(preview(path, {}, (), 1), ensure_ascii=False).encode()
+        json.dumps(preview(look(path, 1), {}, ()), ensure_ascii=False).encode()
     except ReportedDataError as error:
         check_words(error, error.report.problems)
 

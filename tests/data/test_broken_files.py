@@ -89,3 +89,10 @@ def test_a_row_that_never_ends_is_passed_over(tmp_path: Path) -> None:
         "x.jsonl, row 1: the row is longer than 16,777,216 characters; shorten or remove it"
     )
     assert error.report.rows_read == 3
+
+
+def test_good_rows_after_thousands_of_broken_ones_are_not_read_by_no_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", '{"x"\n' * 10_001 + GOOD)
+    assert str(refusal(path, keep_good=True)).startswith(
+        "x.jsonl, row 10002: none of the 10,001 rows before it can be read, so no column is known"
+    )

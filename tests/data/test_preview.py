@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backend.data.looking import Looks
+from backend.data.looking import look as look_at
 from backend.data.mapping import Remembered
 from backend.data.preview import preview
 from backend.data.report import ReportedDataError
@@ -19,7 +22,7 @@ SHAREGPT = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
 
 
 def look(path: Path, remembered: tuple[Remembered, ...] = (), **overrides: str) -> dict[str, Any]:
-    return preview(path, overrides, remembered, max_mib=1)
+    return preview(look_at(path, 1), overrides, remembered)
 
 
 @pytest.mark.parametrize(
@@ -149,3 +152,34 @@ def test_a_file_that_cannot_be_read_is_refused_as_loading_would(tmp_path: Path) 
     assert str(looked.value) == str(loaded.value)
     with pytest.raises(ReportedDataError, match='there is no column "z"'):
         look(write(tmp_path / "y.jsonl", pairs(2)), prompt="z")
+
+
+def test_a_file_is_read_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, archive = Looks(), tmp_path / "x.zip"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    inner = write(folder / "x.jsonl", pairs(5))
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(inner, "x.jsonl")
+    before = {path: looks(path, 1) for path in (archive, inner, folder)}
+    # Nothing can be unpacked any more, nor any file opened.
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    for path, found in before.items():
+        assert looks(path, 1) is found
+        for column in ("prompt", "answer"):
+            assert preview(looks(path, 1), {"reference": column}, ())["looked_at"] == 5
+    write(inner, pairs(6))
+    assert [len(looks(path, 1).rows) for path in (inner, folder)] == [6, 6]
+    with pytest.raises(FileNotFoundError):
+        Looks()(archive, 1)
+
+
+def test_of_long_rows_only_some_are_kept_in_memory(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{i} " + "x" * (3 << 20), "answer": "y"} for i in range(9)]
+    looks, path = Looks(), write(tmp_path / "x.jsonl", rows)
+    first = looks(path, 30)
+    assert len(first.rows) == 6
+    assert looks(path, 30) is not first
+    assert load(path, max_mib=30).report.rows_read == 9

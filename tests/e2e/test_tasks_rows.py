@@ -74,6 +74,7 @@ def test_edits_make_a_version_of_the_one_that_is_shown(
     # Somebody else makes a version meanwhile.
     Command(server.home)("task", "edit", task, "--exclude", 5).done()
     page.locator("[data-key=row-3]").click()
+    expect(page.locator("[data-key=row-3]")).to_have_attribute("aria-expanded", "true")
     page.locator("#row-exclude").click()
     page.locator("#rows-add").click()
     page.locator("#new-prompt-1").fill("question 1")

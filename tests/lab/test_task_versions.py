@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from backend.data.load import Progress
 from backend.errors import ConfigError, DataError, StateError
-from backend.lab import Lab
+from backend.lab import Lab, Progress
 from tests.lab.tiny_tasks import rows, write_rows
 
 
@@ -75,6 +74,31 @@ def test_edits_make_new_versions_that_can_be_compared(lab: Lab, tmp_path: Path) 
         lab.edit_task("lights", {"drop": [1]})
     with pytest.raises(DataError, match="there is no row 99"):
         lab.edit_task("lights", {"exclude": [99]})
+
+
+def test_edits_and_comparisons_tell_how_far_they_are_and_can_be_ended(
+    lab: Lab, tmp_path: Path
+) -> None:
+    lights(lab, tmp_path)
+    heard: list[Progress] = []
+    lab.edit_task("lights", {"exclude": [2]}, heard.append)
+    assert [(each.stage, each.share) for each in heard] == [
+        ("reading", 0.0),
+        ("storing", 0.0),
+        ("storing", 1.0),
+    ]
+    heard.clear()
+    lab.views.task_changes("lights@1", "lights@2", heard.append)
+    assert {each.stage for each in heard} == {"comparing"}
+    assert heard[-1].share == 1.0
+
+    def end(progress: Progress) -> None:
+        if progress.stage == "storing" and progress.share == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.edit_task("lights", {"exclude": [1]}, end)
+    assert len(lab.task("lights")["versions"]) == 2
 
 
 def test_a_task_can_be_written_from_nothing(lab: Lab) -> None:
