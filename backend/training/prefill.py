@@ -13,6 +13,7 @@ from transformers import DynamicCache
 from backend.models.language_model import LanguageModel
 from backend.training.cache import empty_cache, sees_all
 from backend.training.packing import Batch, left_pad, positions
+from backend.training.tree import LONGEST, can_read, read_tree, tree_of
 
 # A shorter beginning costs more as a pass of its own than it spares.
 _WORTH_SHARING: Final = 8
@@ -90,8 +91,14 @@ def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
     plain passes: what is shared gets the sum of what its readers ask for.
     """
     distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
-    is_shared = len(distinct) < len(batch) or common_beginning(distinct) >= _WORTH_SHARING
-    if is_shared and sees_all(empty_cache(model.network.config)):
+    beginning = common_beginning(distinct)
+    sees_whole_rows = sees_all(empty_cache(model.network.config))
+    if sees_whole_rows and can_read(model):
+        tree = tree_of(batch, distinct, beginning)
+        if len(tree.ids) <= LONGEST:
+            return read_tree(model, tree)
+    is_shared = len(distinct) < len(batch) or beginning >= _WORTH_SHARING
+    if is_shared and sees_whole_rows:
         places = {prompt: place for place, prompt in enumerate(distinct)}
         owners = [places[tuple(prompt)] for prompt in batch.prompts]
         hidden_BTH = hidden_after(

@@ -73,14 +73,22 @@ def gradients(
     return hidden_NH.detach(), found
 
 
+@pytest.mark.parametrize("longest", [512, 0])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "qwen3"])
-def test_what_is_shared_changes_no_gradient(family: str, tmp_path: Path) -> None:
-    """A beginning of all prompts and a prompt of two rows, against rows read alone, in fp64."""
+def test_what_is_shared_changes_no_gradient(
+    family: str, longest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A beginning of all prompts and a prompt of two rows, against plain passes, in fp64.
+
+    (All rows as one tree, and with a cache of what they share.)
+    """
     model = load_tiny(build_model(tmp_path, family=family))
     model.network.double()
     model.add_adapter(AdapterConfig(rank=4), seed=0)
     disturb_adapter(model)
+    monkeypatch.setattr("backend.training.prefill.LONGEST", longest)
     together, summed = gradients(model, [0, 1, 2, 3])
+    monkeypatch.setattr("backend.training.prefill.LONGEST", 0)
     alone = [gradients(model, [row]) for row in range(4)]
     torch.testing.assert_close(together, torch.cat([each[0] for each in alone]), atol=1e-6, rtol=0)
     for name, gradient in summed.items():
@@ -89,7 +97,22 @@ def test_what_is_shared_changes_no_gradient(family: str, tmp_path: Path) -> None
         torch.testing.assert_close(gradient / scale, expected / scale, atol=1e-6, rtol=0)
 
 
-def test_prompts_of_several_rows_are_read_once(tiny_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("longest", "expected"),
+    [
+        # One tree: beginning, three prompts' own tokens, completions but for their last tokens.
+        (512, [(1, 10 + 1 + 4 + (1 + 0 + 3 + 2))]),
+        # Too long for one: the beginning, two prompts' rests, four completions with padding.
+        (20, [(1, 10), (2, 4), (4, 3)]),
+    ],
+)
+def test_what_rows_share_is_read_once(
+    longest: int,
+    expected: list[tuple[int, int]],
+    tiny_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("backend.training.prefill.LONGEST", longest)
     model, seen = load_tiny(tiny_folder), []
     hook = model.network.base_model.register_forward_pre_hook(
         lambda _, __, given: seen.append(tuple(given["input_ids"].shape)), with_kwargs=True
@@ -98,5 +121,4 @@ def test_prompts_of_several_rows_are_read_once(tiny_folder: Path) -> None:
     with torch.no_grad():
         completion_hidden(model, pack(prompts, COMPLETIONS, PAD_ID, model.compute.device))
     hook.remove()
-    # The beginning, two prompts' rests, and four completions but for their last tokens.
-    assert seen == [(1, 10), (2, 4), (4, 3)]
+    assert seen == expected
