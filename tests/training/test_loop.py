@@ -49,7 +49,9 @@ def everything_read(trainer: Trainer) -> list[str]:
 
     def listening(**inputs: Any) -> Any:
         for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True):
-            seen = ids[mask[-len(ids) :].bool()].tolist()
+            # A mask of tokens by tokens leaves none out: such a row has no padding.
+            shown = torch.ones_like(ids) if mask.ndim == 3 else mask[-len(ids) :]
+            seen = ids[shown.bool()].tolist()
             texts.append(trainer.model.tokenizer.decode(seen, skip_special=False))
         return backbone(**inputs)
 

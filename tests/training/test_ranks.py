@@ -50,7 +50,8 @@ def test_gradients_are_those_of_one_process(name, together, tiny_folder):
     alone, (first, second) = gradients(tiny_folder, CONFIGS[name]), together[name]
     assert first.keys() == second.keys() == alone.keys()
     for key, expected in alone.items():
-        torch.testing.assert_close(first[key], expected, atol=1e-5, rtol=1e-5, msg=key)
+        atol = 1e-5 * max(1.0, float(expected.abs().max()))
+        torch.testing.assert_close(first[key], expected, atol=atol, rtol=1e-5, msg=key)
         assert torch.equal(first[key], second[key]), "all take the same step"
     assert float(alone["loss"][1]) > 0
 

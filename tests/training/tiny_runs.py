@@ -139,6 +139,8 @@ def assert_equal_tensors(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor
 def assert_close_tensors(
     ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], tolerance: float = 1e-6
 ) -> None:
+    """As close as rounding lets tensors be whose largest entry may be well above 1."""
     assert ours.keys() == theirs.keys()
     for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], atol=tolerance, rtol=1e-4, msg=name)
+        atol = tolerance * max(1.0, float(theirs[name].abs().max()))
+        torch.testing.assert_close(ours[name], theirs[name], atol=atol, rtol=1e-4, msg=name)
