@@ -86,7 +86,7 @@ def page(context: BrowserContext, lab: Lab) -> Iterator[Page]:
 
 
 # What a viewer may call, by the names that tests/app/test_roles.py has in full; all others act.
-READING: Final = frozenset({"fill", "plan", "switch", "press", "on_open"})
+READING: Final = frozenset({"fill", "plan", "switch", "press", "on_clear", "on_open"})
 
 
 def acts(name: str) -> bool:
