@@ -53,8 +53,8 @@ soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 
 auto-context: setup-dev ## which form auto picks with the bundled model: ARGS="--rows 12"
 	PYTHONPATH=. $(PY) tests/integration/auto_context.py $(ARGS)
 
-test-long: setup-dev ## what takes minutes: every preset on the real model, killed sequences, several devices
-	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips tests/long
+test-long: setup-dev ## what takes minutes: every preset on the real model, killed sequences, several devices, large tasks in a browser
+	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips tests/long tests/e2e/long
 
 check: ## known vulnerabilities of what is pinned, and all licences
 	@sh scripts/setup.sh check

@@ -54,29 +54,6 @@ def test_an_upload_goes_on_over_a_reload(server: LiveServer, page: Page, large: 
     expect(page.locator("#task-open .sd-told")).to_have_text("Added as version 1.")
 
 
-def test_a_saving_tells_how_far_it_is_and_is_cancelled(
-    server: LiveServer, page: Page, large: Path
-) -> None:
-    Command(server.home)("task", "add", large, "--name", "many").done()
-    page.goto(f"{server.url}/tasks?task=many&row=3")
-    page.locator("#row-exclude").click()
-    page.locator("#edits-save").click()
-    bar = page.locator(".sd-edit-bar")
-    expect(bar).to_contain_text(re.compile(r"many@1: \w+, [\d,]+ rows"))
-    page.locator("#doing-cancel").click()
-    expect(bar).to_contain_text("Cancelled. Nothing was stored.")
-    assert len(Command(server.home)("task", "show", "many").done()["versions"]) == 1
-    page.locator("#edits-save").click()
-    expect(bar.locator(".sd-doing")).to_contain_text("many@1: ")
-    page.reload()
-    page.wait_for_url(re.compile("task=many&version=2&added=edited"), timeout=MINUTE)
-    expect(page.locator("#task-open .sd-told")).to_contain_text("1 row left out.")
-    page.goto(f"{server.url}/tasks?task=many&version=2&show=changes")
-    expect(page.locator("#changes-words")).to_have_text("1 row removed.", timeout=MINUTE)
-    page.goto(f"{server.url}/tasks?task=many&version=2&sort=longest-prompt")
-    expect(page.locator(".sd-pages")).to_contain_text("39,999 rows", timeout=MINUTE)
-
-
 def test_an_action_that_is_gone_is_answered_in_words(server: LiveServer, page: Page) -> None:
     page.goto(f"{server.url}/tasks?work=<img src=x>")
     expect(page.locator("#task-work")).to_contain_text("is gone with the server that did it")
