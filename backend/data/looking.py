@@ -10,9 +10,8 @@ from typing import Final
 
 from backend.atomic import size_of
 from backend.data.files import check_file, encoding_of, read_head
-from backend.data.formats.row import Row
 from backend.data.readers import detect, read
-from backend.data.report import FileError, Findings, Problem, ReportedDataError
+from backend.data.report import FileError, Findings, ReportedDataError
 from backend.data.validation import Entry, characters_of, first_rows, with_fault
 
 _TEXTS: Final = frozenset({"jsonl", "json", "csv", "text"})
@@ -35,11 +34,7 @@ class Looked:
     @property
     def characters(self) -> int:
         """How many characters its first rows have."""
-        return sum(
-            characters_of(row.fields if isinstance(row, Row) else row.content)
-            for row in self.rows
-            if isinstance(row, Row | Problem)
-        )
+        return sum(map(characters_of, self.rows))
 
 
 def look(path: Path, max_mib: int) -> Looked:

@@ -93,23 +93,27 @@ def first_rows(stream: Iterator[Entry]) -> list[Entry]:
     good = characters = 0
     for row in islice(stream, _SEARCH):
         first.append(row)
-        if isinstance(row, Row):
-            good += 1
-            characters += characters_of(row.fields)
-        elif isinstance(row, Problem):
-            characters += characters_of(row.content)
+        good += isinstance(row, Row)
+        characters += characters_of(row)
         if good == SAMPLE or characters > _MOST_CHARACTERS:
             break
     return first
 
 
-def characters_of(value: Any) -> int:
+def characters_of(entry: Entry) -> int:
+    """How many characters a row's fields have, or the content of a faulty one."""
+    if isinstance(entry, Row):
+        return _characters(entry.fields)
+    return _characters(entry.content) if isinstance(entry, Problem) else 0
+
+
+def _characters(value: Any) -> int:
     """How many characters the texts in a value have."""
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, Mapping):
-        return sum(characters_of(inner) for inner in value.values())
-    return sum(characters_of(inner) for inner in value) if isinstance(value, list | tuple) else 8
+        return sum(_characters(inner) for inner in value.values())
+    return sum(_characters(inner) for inner in value) if isinstance(value, list | tuple) else 8
 
 
 def read_rows(

@@ -129,42 +129,45 @@ def task_difference(
     by_id = {place.id: place for place in gone}
     pairs = [(by_id[place.id], place) for place in come if place.id in by_id]
     same = {place.id for _, place in pairs}
-    moved = [(old[key], place) for key, place in new.items() if _is_moved(old.get(key), place)]
-    added = [place for place in come if place.id not in same]
-    removed = [place for place in gone if place.id not in same]
-    ours, theirs = (_Rows(database, version) for version in versions)
+    moves = [(old[key], place) for key, place in new.items() if _is_moved(old.get(key), place)]
+    come = [place for place in come if place.id not in same]
+    gone = [place for place in gone if place.id not in same]
+    added, removed, changed, moved = _shown(come), _shown(gone), _shown(pairs), _shown(moves)
+    ours = _documents(database, versions[0], [*removed, *(was for was, _ in changed)])
+    theirs = _documents(
+        database, versions[1], [*added, *(place for _, place in [*changed, *moved])]
+    )
     return {
         "before": {"version": versions[0].number, "rows": len(old)},
         "after": {"version": versions[1].number, "rows": len(new)},
         "counts": {
-            "added": len(added),
-            "removed": len(removed),
+            "added": len(come),
+            "removed": len(gone),
             "changed": len(pairs),
-            "moved": len(moved),
+            "moved": len(moves),
         },
         "scorer": [version.scorer for version in versions],
-        "added": [{"row": theirs.at(place), "part": place.side} for place in _shown(added)],
-        "removed": [{"row": ours.at(place), "part": place.side} for place in _shown(removed)],
+        "added": [{"row": theirs[place], "part": place.side} for place in added],
+        "removed": [{"row": ours[place], "part": place.side} for place in removed],
         "changed": [
-            {"before": ours.at(was), "after": theirs.at(place), "part": place.side}
-            for was, place in _shown(pairs)
+            {"before": ours[was], "after": theirs[place], "part": place.side}
+            for was, place in changed
         ],
         "moved": [
-            {"row": theirs.at(place), "from": was.side, "to": place.side}
-            for was, place in _shown(moved)
+            {"row": theirs[place], "from": was.side, "to": place.side} for was, place in moved
         ],
     }
 
 
-class _Rows:
-    """A version's rows by where they stand; of all only those that are shown are read."""
-
-    def __init__(self, database: Database, version: TaskVersion) -> None:
-        self._database, self._version = database, version
-
-    def at(self, place: _Place) -> Document:
-        (row,) = rows_at(self._database, self._version.id, [place.position])
-        return as_row(Demonstration.model_validate(row.content))
+def _documents(
+    database: Database, version: TaskVersion, places: Sequence[_Place]
+) -> dict[_Place, Document]:
+    """The rows that are shown, read at once."""
+    rows = rows_at(database, version.id, [place.position for place in places])
+    return {
+        place: as_row(Demonstration.model_validate(row.content))
+        for place, row in zip(places, rows, strict=True)
+    }
 
 
 def _is_moved(was: _Place | None, place: _Place) -> bool:
