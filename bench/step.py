@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +28,7 @@ from backend.models.materialise import local_folder
 from backend.settings import Settings
 from backend.training.step import Trainer, training_step
 from bench.engines import Between, Work, lab_step, lab_trainer, trl_trainer
+from bench.machine import machine_document
 
 TARGETS: Final = {(8, 28): 0.55, (32, 28): 0.50}
 AGREEMENT: Final = 1e-4
@@ -40,6 +38,7 @@ _PACKAGES: Final = ("torch", "transformers", "peft", "trl")
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the pairs and their median; 1 where the target is missed or the engines disagree."""
     options = _parse(argv)
+    machine = machine_document(_PACKAGES)
     folder = local_folder(DEFAULT_MODEL, Settings().home)
     work = Work(demonstrations(options.prompts), options.new_tokens)
     lab = lab_trainer(folder, work, options.threads)
@@ -56,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as out:
         trl = trl_trainer(folder, work, options.pairs + 1, Path(out), [between])
         trl.train()
-    result = _result(options, work, apart, lab_s, between.seconds[1:])
+    result = _result(machine, work, apart, lab_s, between.seconds[1:])
     _print(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
@@ -128,7 +127,7 @@ def disagreement(lab: Trainer, trl: Any, work: Work) -> dict[str, float]:
 
 
 def _result(
-    options: argparse.Namespace,
+    machine: dict[str, Any],
     work: Work,
     apart: dict[str, float],
     lab_s: Sequence[float],
@@ -148,9 +147,7 @@ def _result(
         "disagreement": apart,
         "missed": not agrees or (target is not None and ratio > target),
         "threads": torch.get_num_threads(),
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in _PACKAGES},
-        "argv": sys.argv[1:] if options else [],
+        "machine": machine,
     }
 
 

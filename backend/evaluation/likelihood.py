@@ -10,6 +10,7 @@ import torch
 from backend.data.demonstration import Message
 from backend.models.language_model import LanguageModel
 from backend.training.divergence import token_logprobs
+from backend.training.packing import pack
 from backend.training.prefill import hidden_after
 
 
@@ -25,17 +26,12 @@ def choice_logprobs(model: LanguageModel, rows: Sequence[Mapping[str, Any]]) -> 
     ]
     counts = [len(group) for group in choices]
     flat = [ids for group in choices for ids in group]
-    device, length = model.compute.device, max(map(len, flat))
-    padded = [ids + [tokenizer.pad_id] * (length - len(ids)) for ids in flat]
-    ids_CT = torch.tensor(padded, device=device)
-    counted = [[True] * len(ids) + [False] * (length - len(ids)) for ids in flat]
-    mask_CT = torch.tensor(counted, device=device)
     owners = [place for place, count in enumerate(counts) for _ in range(count)]
-    hidden_CTH = hidden_after(model, prompts, owners, ids_CT, mask_CT)
-    logprobs_N = token_logprobs(model.head, hidden_CTH[mask_CT], ids_CT[mask_CT])
-    logprobs_CT = torch.zeros(mask_CT.shape, device=device)
-    logprobs_CT[mask_CT] = logprobs_N
-    means = (logprobs_CT.sum(1) / mask_CT.sum(1)).tolist()
+    batch = pack([prompts[place] for place in owners], flat, tokenizer.pad_id, model.compute.device)
+    mask_CT = batch.completion_mask_BT
+    hidden_CTH = hidden_after(model, prompts, owners, batch.completion_ids_BT, mask_CT)
+    logprobs_N = token_logprobs(model.head, hidden_CTH[mask_CT], batch.completion_ids_N)
+    means = (batch.scatter(logprobs_N).sum(1) / mask_CT.sum(1)).tolist()
     grouped, start = [], 0
     for count in counts:
         grouped.append(means[start : start + count])

@@ -39,6 +39,7 @@ class OutputHead:
 
     @property
     def is_trained(self) -> bool:
+        """Whether its own weights ask for a gradient, as all do where all are trained."""
         return any(parameter.requires_grad for parameter in self.layer.parameters())
 
     def __call__(self, hidden_NH: Tensor) -> Tensor:

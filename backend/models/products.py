@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ def use_products(network: nn.Module) -> None:
             layer.__dict__["forward"] = partial(_forward, layer)
 
 
+@cache
 def packs() -> bool:
     """Whether products are faster by oneDNN than by torch's own choice; measured on x86 alone."""
     is_built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

@@ -11,9 +11,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of P prompt and T completion tokens; the prompts once more without padding."""
+    """B rows of P prompt and T completion tokens; both once more without padding."""
 
     prompts: Sequence[Sequence[int]]
+    completions: Sequence[Sequence[int]]
     input_ids_BL: Tensor
     attention_mask_BL: Tensor
     position_ids_BL: Tensor
@@ -32,6 +33,7 @@ class Batch:
         """Some of the rows."""
         return Batch(
             self.prompts[span],
+            self.completions[span],
             self.input_ids_BL[span],
             self.attention_mask_BL[span],
             self.position_ids_BL[span],
@@ -86,6 +88,7 @@ def pack(
     attention = torch.tensor(masks, device=device)
     return Batch(
         prompts,
+        completions,
         input_ids,
         attention,
         positions(attention),

@@ -64,8 +64,7 @@ def tree_of(batch: Batch, distinct: Sequence[Sequence[int]], shared: int) -> Tre
     for place, prompt in enumerate(distinct):
         tree.grow(prompt[shared:], shared, place, _NOBODY)
         ends[tuple(prompt)] = (place, len(tree.ids) - 1)
-    for row, prompt in enumerate(batch.prompts):
-        ids = batch.completion_ids_BT[row][batch.completion_mask_BT[row]].tolist()
+    for row, (prompt, ids) in enumerate(zip(batch.prompts, batch.completions, strict=True)):
         owner, end = ends[tuple(prompt)]
         first = tree.grow(ids[:-1], len(prompt), owner, row)
         tree.predicting += [end, *range(first, first + len(ids) - 1)][: len(ids)]
