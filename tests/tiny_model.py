@@ -71,6 +71,9 @@ _FAMILIES: Final[Mapping[str, Mapping[str, Any]]] = {
     # Learned positions, biases, layers of another kind, and dropout as its authors left it.
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT_LENGTH},
     "gemma2": _LLAMA_LIKE | {"head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 5.0},
+    "mistral": _LLAMA_LIKE | {"sliding_window": None},
+    # Biases of queries, keys and values.
+    "qwen2": _LLAMA_LIKE,
     # Norms of queries and keys.
     "qwen3": _LLAMA_LIKE | {"head_dim": 8},
     "cohere": _LLAMA_LIKE | {"logit_scale": 0.5},

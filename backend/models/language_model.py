@@ -83,15 +83,19 @@ class LanguageModel:
         return isinstance(self.network, PeftModel)
 
     @property
+    def _causal(self) -> Any:
+        """The transformers model, as it is without PEFT around it."""
+        return self.network.get_base_model() if self.has_adapter else self.network
+
+    @property
     def context_length(self) -> int:
         """Tokens that the model can read, prompt and completion together."""
         return self.tokenizer.context_length
 
     def backbone(self, **inputs: Any) -> Any:
         """The network without its head: ``last_hidden_state`` [B, L, H], and the cache if asked."""
-        causal = self.network.get_base_model() if self.has_adapter else self.network
         with self.compute.autocast():
-            return causal.base_model(**inputs)
+            return self._causal.base_model(**inputs)
 
     def add_adapter(self, config: AdapterConfig, seed: int) -> None:
         """Makes the model trainable as ``config`` says: a fresh LoRA adapter, or all weights.
@@ -123,7 +127,7 @@ class LanguageModel:
         what an adapter adds.
         """
         is_exact = self.compute.dtype == torch.float32 and not self._is_four_bit
-        return reading(self.network) if is_exact else contextlib.nullcontext()
+        return reading(self.network, self._causal) if is_exact else contextlib.nullcontext()
 
     def base_weights(self) -> contextlib.AbstractContextManager[None]:
         """The original model, without anything trained, while the block runs."""
