@@ -125,7 +125,9 @@ def _measure(examined: _Examined, teacher: TeacherConfig | None) -> Role:
         for i, (prompt, ids) in enumerate(zip(prompts, wanted, strict=True))
         if len(prompt) + max(max_new_tokens, len(ids)) <= model.context_length
     ]
-    written = answer(model, [prompts[i] for i in fitting], max_new_tokens)
+    written = answer(
+        model, [prompts[i] for i in fitting], max_new_tokens, [wanted[i] for i in fitting]
+    )
     answers: list[str | None] = [None] * len(rows)
     scores: list[float | None] = [0.0] * len(rows)
     judged = scorer.scores([(text, rows[i]) for i, text in zip(fitting, written, strict=True)])

@@ -25,6 +25,7 @@ from backend.training.generation import Sampling, generate
 from backend.training.packing import pack
 from backend.training.prefill import completion_hidden
 from backend.training.recorder import Evaluation, Item
+from backend.training.rollouts import demonstration_ids
 
 Row = TypeVar("Row")
 BATCH_ROWS: Final = 32
@@ -149,7 +150,8 @@ class TaskProbe:
         prompts = [model.tokenizer.prompt_ids(student_messages(row)) for row in rows]
         longest = model.context_length - self.max_new_tokens
         fitting = [i for i, prompt in enumerate(prompts) if len(prompt) <= longest]
-        written = answer(model, [prompts[i] for i in fitting], self.max_new_tokens)
+        wanted = [demonstration_ids(model, rows[i]) for i in fitting]
+        written = answer(model, [prompts[i] for i in fitting], self.max_new_tokens, wanted)
         judged = scorer.scores([(a, rows[i]) for i, a in zip(fitting, written, strict=True)])
         found = dict(zip(fitting, zip(written, judged, strict=True), strict=True))
         return [_task_item(row, *found.get(i, ("", _TOO_LONG))) for i, row in enumerate(rows)]
@@ -267,12 +269,22 @@ def _kls_to_base(
     return means
 
 
-def answer(model: LanguageModel, prompts: list[list[int]], max_new_tokens: int) -> list[str]:
-    """Greedy answers, in batches of prompts of like length."""
+def answer(
+    model: LanguageModel,
+    prompts: list[list[int]],
+    max_new_tokens: int,
+    wanted: Sequence[Sequence[int]] = (),
+) -> list[str]:
+    """Greedy answers, in batches of prompts of like length.
+
+    Answers like the ``wanted`` ones are written sooner, and are the same without these.
+    """
     texts = [""] * len(prompts)
+    sampling = Sampling(max_new_tokens)
     with model.merged():
         for chosen in _batches(prompts):
-            written = generate(model, [prompts[i] for i in chosen], Sampling(max_new_tokens))
+            drafts = [wanted[i] for i in chosen] if wanted else ()
+            written = generate(model, [prompts[i] for i in chosen], sampling, drafts=drafts)
             for i, ids in zip(chosen, written, strict=True):
                 texts[i] = model.tokenizer.decode(ids)
     return texts

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from backend.models.language_model import LanguageModel
+from backend.training.cache import sees_all
+from backend.training.drafts import Draft, Guessing
 from backend.training.prefill import prefill, read_on
 
 
@@ -30,45 +33,151 @@ def generate(
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     generator: torch.Generator | None = None,
+    drafts: Sequence[Sequence[int]] = (),
 ) -> list[list[int]]:
     """One completion a prompt, ending with the model's first end token or at the length limit.
 
+    ``drafts`` are texts that the completions may resemble: the more they do, the sooner they are
+    written. What is written is the same as without, but for rounding.
+    """
+    read = prefill(model, prompts)
+    cache, mask_BL, hidden_NH = read.cache, read.mask_BP, read.last_BH
+    # A wrong guess leaves a gap in the mask, which a window that slides would count.
+    can_guess = bool(drafts) and sees_all(cache)
+    writing = _Writing(
+        [Draft(ids) for ids in (drafts if can_guess else [()] * len(prompts))],
+        read.next_positions_B1.flatten().tolist(),
+        sampling.max_new_tokens,
+        model.tokenizer.eos_ids,
+    )
+    numbers_BT = _numbers(len(prompts), sampling, generator, model.compute.device)
+    while True:
+        with model.compute.autocast():
+            logits_NV = model.head(hidden_NH)
+        rows_N, places_N = writing.places()
+        right = writing.take(choose(logits_NV, sampling, numbers_BT[rows_N, places_N]).tolist())
+        if writing.is_done:
+            return writing.completions
+        mask_BL = _forget(cache, mask_BL, writing.offers, right)
+        kept = writing.leave()
+        if kept is not None:
+            kept_B = torch.tensor(kept, device=mask_BL.device)
+            cache.batch_select_indices(kept_B)
+            mask_BL = mask_BL[kept_B]
+        ids_BQ, real_BQ, positions_BQ = (
+            torch.tensor(each, device=mask_BL.device) for each in writing.guess()
+        )
+        mask_BL = torch.cat([mask_BL, real_BQ], 1)
+        hidden_NH = read_on(model, ids_BQ, mask_BL, positions_BQ, cache)[real_BQ.bool()]
+
+
+class _Writing:
+    """The completions as they grow: rows of the batch, what each is offered, and which have ended.
+
     Rows that have ended leave the batch once they are half of it.
     """
-    device = model.compute.device
-    ends = torch.tensor(sorted(model.tokenizer.eos_ids), device=device)
-    read = prefill(model, prompts)
-    cache, mask_BL, positions_B1 = read.cache, read.mask_BP, read.next_positions_B1
-    last_BH = read.last_BH
-    completions: list[list[int]] = [[] for _ in prompts]
-    rows = torch.arange(len(prompts), device=device)
-    live_B = torch.ones(len(prompts), dtype=torch.bool, device=device)
-    for length in range(1, sampling.max_new_tokens + 1):
-        with model.compute.autocast():
-            logits_BV = model.head(last_BH)
-        tokens_B = choose(logits_BV, sampling, generator)
-        for row, token, alive in zip(
-            rows.tolist(), tokens_B.tolist(), live_B.tolist(), strict=True
-        ):
-            if alive:
-                completions[row].append(token)
-        live_B = live_B & ~torch.isin(tokens_B, ends)
-        if not live_B.any() or length == sampling.max_new_tokens:
-            break
-        if int(live_B.sum()) * 2 <= len(live_B):
-            kept = live_B.nonzero().squeeze(1)
-            cache.batch_select_indices(kept)
-            rows, tokens_B, positions_B1, mask_BL, live_B = (
-                rows[kept], tokens_B[kept], positions_B1[kept], mask_BL[kept], live_B[kept],
-            )  # fmt: skip
-        mask_BL = torch.cat([mask_BL, mask_BL.new_ones(len(mask_BL), 1)], 1)
-        last_BH = read_on(model, tokens_B[:, None], mask_BL, positions_B1, cache)[:, -1]
-        positions_B1 = positions_B1 + 1
-    return completions
+
+    def __init__(
+        self, drafts: list[Draft], starts: list[int], most: int, ends: frozenset[int]
+    ) -> None:
+        self.completions: list[list[int]] = [[] for _ in drafts]
+        self.offers: list[list[int]] = [[] for _ in drafts]
+        self._rows = list(range(len(drafts)))
+        self._alive = [True] * len(drafts)
+        self._drafts, self._starts = drafts, starts
+        self._most, self._ends = most, ends
+        self._guessing = Guessing()
+
+    @property
+    def is_done(self) -> bool:
+        return not any(self._alive[row] for row in self._rows)
+
+    def places(self) -> tuple[list[int], list[int]]:
+        """Row and place in its completion of each token that is drawn now, offered ones first."""
+        found = [
+            (row, min(len(self.completions[row]) + ahead, self._most - 1))
+            for row, offer in zip(self._rows, self.offers, strict=True)
+            for ahead in range(len(offer) + 1)
+        ]
+        return [row for row, _ in found], [place for _, place in found]
+
+    def take(self, drawn: Sequence[int]) -> list[int]:
+        """Keeps of the drawn tokens those that follow on right offers; returns how many were."""
+        tokens = iter(drawn)
+        return [
+            self._take_row(row, [next(tokens) for _ in range(len(offer) + 1)], offer)
+            for row, offer in zip(self._rows, self.offers, strict=True)
+        ]
+
+    def _take_row(self, row: int, drawn: Sequence[int], offer: Sequence[int]) -> int:
+        if not self._alive[row]:
+            return 0
+        written = self.completions[row]
+        for place, token in enumerate(drawn):
+            written.append(token)
+            self._drafts[row].see(token)
+            self._alive[row] = token not in self._ends and len(written) < self._most
+            is_right = place < len(offer) and token == offer[place]
+            if not self._alive[row] or not is_right:
+                break
+        self._guessing.learn(len(offer), place + is_right)
+        return place
+
+    def leave(self) -> list[int] | None:
+        """The places in the batch of the rows that stay, if some leave it now."""
+        alive = [place for place, row in enumerate(self._rows) if self._alive[row]]
+        if len(alive) * 2 > len(self._rows):
+            return None
+        self._rows = [self._rows[place] for place in alive]
+        return alive
+
+    def guess(self) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
+        """Ids, a mask and positions, all [B, Q]: each row's last token, then what it is offered."""
+        rooms = [
+            self._most - len(self.completions[row]) - 1 if self._alive[row] else 0
+            for row in self._rows
+        ]
+        self.offers = self._guessing.offers([self._drafts[row] for row in self._rows], rooms)
+        width = 1 + max(map(len, self.offers))
+        ids, real, positions = [], [], []
+        for row, offer in zip(self._rows, self.offers, strict=True):
+            written = self.completions[row]
+            first, padding = self._starts[row] + len(written) - 1, width - 1 - len(offer)
+            ids.append([written[-1], *offer, *[written[-1]] * padding])
+            real.append([1] * (1 + len(offer)) + [0] * padding)
+            positions.append([*range(first, first + width)])
+        return ids, real, positions
 
 
-def choose(logits_BV: Tensor, sampling: Sampling, generator: torch.Generator | None) -> Tensor:
-    """The next token [B] of each row, by exact sampling in fp32."""
+def _forget(
+    cache: DynamicCache, mask_BL: Tensor, offers: Sequence[Sequence[int]], right: Sequence[int]
+) -> Tensor:
+    """The mask without what was offered and is wrong; the cache without what no row needs."""
+    width = max(map(len, offers))
+    if width == 0:
+        return mask_BL
+    kept_BQ = [[int(ahead < count) for ahead in range(width)] for count in right]
+    mask_BL[:, -width:] = torch.tensor(kept_BQ, device=mask_BL.device)
+    surplus = width - max(right)
+    if surplus == 0:
+        return mask_BL
+    cache.crop(-surplus)
+    return mask_BL[:, :-surplus]
+
+
+def _numbers(
+    rows: int, sampling: Sampling, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """A random number [B, T] for each token of each row: in [0, 1), in double precision if any."""
+    precise = torch.float32 if device.type == "mps" else torch.float64
+    shape = (rows, sampling.max_new_tokens)
+    if sampling.temperature == 0.0:
+        return torch.zeros(shape, dtype=precise, device=device)
+    return torch.rand(shape, dtype=precise, device=device, generator=generator)
+
+
+def choose(logits_BV: Tensor, sampling: Sampling, numbers_B: Tensor) -> Tensor:
+    """The next token [B] of each row, by exact sampling in fp32; numbers are in [0, 1)."""
     if sampling.temperature == 0.0:
         return logits_BV.argmax(-1)
     logits_BV = logits_BV.float() / sampling.temperature
@@ -80,22 +189,14 @@ def choose(logits_BV: Tensor, sampling: Sampling, generator: torch.Generator | N
     if sampling.min_p:
         floor_B1 = logits_BV.max(-1, keepdim=True).values + math.log(sampling.min_p)
         logits_BV = logits_BV.masked_fill(logits_BV < floor_B1, float("-inf"))
-    return _drawn(logits_BV.softmax(-1), generator)
+    return _drawn(logits_BV.softmax(-1), numbers_B)
 
 
-def _drawn(probabilities_BV: Tensor, generator: torch.Generator | None) -> Tensor:
-    """A token [B] of each row, where a random number falls in its cumulative distribution.
-
-    One number a row, in double precision where the device has it; torch.multinomial draws one for
-    each token of the vocabulary.
-    """
-    device = probabilities_BV.device
-    precise = torch.float32 if device.type == "mps" else torch.float64
-    reached_BV = probabilities_BV.cumsum(-1, dtype=precise)
+def _drawn(probabilities_BV: Tensor, numbers_B: Tensor) -> Tensor:
+    """A token [B] of each row, where its number falls in its cumulative distribution."""
+    reached_BV = probabilities_BV.cumsum(-1, dtype=numbers_B.dtype)
     total_B1 = reached_BV[:, -1:]
-    drawn_B1 = (
-        torch.rand(total_B1.shape, dtype=precise, device=device, generator=generator) * total_B1
-    )
+    drawn_B1 = numbers_B[:, None] * total_B1
     # A product that rounds up to the total would lie behind the last token.
     drawn_B1 = torch.minimum(drawn_B1, torch.nextafter(total_B1, torch.zeros_like(total_B1)))
     return torch.searchsorted(reached_BV, drawn_B1, right=True).squeeze(-1)

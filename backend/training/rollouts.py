@@ -58,9 +58,10 @@ def roll_out(
     for source, side in (("student", prompts.student), ("teacher", prompts.teacher)):
         chosen = [i for i, name in enumerate(sources) if name == source]
         if chosen and side is not None:
-            own = [side[chosen[place]] for place in ranks.share(len(chosen))]
+            own = [chosen[place] for place in ranks.share(len(chosen))]
+            mine = [side[i] for i in own], [demonstration_ids(model, rows[i]) for i in own]
             written = ranks.join_lists(
-                _write(model, teacher, source, own, sampling, generator) if own else []
+                _write(model, teacher, source, *mine, sampling, generator) if own else []
             )
             for i, completion in zip(chosen, written, strict=True):
                 completions[i] = completion
@@ -85,12 +86,14 @@ def _write(
     teacher: Teacher,
     source: str,
     prompts: list[list[int]],
+    demonstrations: list[list[int]],
     sampling: Sampling,
     generator: torch.Generator,
 ) -> list[list[int]]:
+    """Completions, the sooner the more they resemble the demonstrations."""
     writer = teacher.in_place() if source == "teacher" else contextlib.nullcontext()
     with writer, model.merged():
-        return generate(model, prompts, sampling, generator)
+        return generate(model, prompts, sampling, generator, demonstrations)
 
 
 def demonstration_ids(model: LanguageModel, row: Demonstration) -> list[int]:

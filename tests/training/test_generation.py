@@ -132,8 +132,8 @@ def test_a_generator_decides_what_is_sampled(model: LanguageModel) -> None:
 
 
 def frequencies(logits_V: Tensor, sampling: Sampling, draws: int = 20_000) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    tokens = choose(logits_V.repeat(draws, 1), sampling, generator)
+    numbers = torch.rand(draws, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    tokens = choose(logits_V.repeat(draws, 1), sampling, numbers)
     return torch.bincount(tokens, minlength=len(logits_V)).double()
 
 
@@ -178,7 +178,7 @@ def test_samples_follow_the_truncated_softmax(sampling: Sampling) -> None:
 
 def test_temperature_zero_takes_the_likeliest() -> None:
     logits = torch.tensor([[0.0, 3.0, 2.9], [5.0, -1.0, 4.9]])
-    assert choose(logits, Sampling(1), None).tolist() == [1, 0]
+    assert choose(logits, Sampling(1), torch.zeros(2)).tolist() == [1, 0]
 
 
 def test_the_first_sampled_token_follows_the_models_softmax(model: LanguageModel) -> None:

@@ -1,0 +1,153 @@
+"""What is written with a draft is what is written without, in fewer passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from backend.config import AdapterConfig
+from backend.models.language_model import LanguageModel
+from backend.training.drafts import Draft, Guessing
+from backend.training.generation import Sampling, generate
+from tests.tiny_model import build_model, load_tiny
+from tests.training.test_generation import assert_drawn_from, prompts_of
+from tests.training.tiny_runs import disturb_adapter
+
+LENGTH = 24
+GREEDY, SAMPLED = Sampling(LENGTH), Sampling(LENGTH, temperature=1.0, top_p=0.95)
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt2", "gemma2"])
+def model(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> LanguageModel:
+    found = load_tiny(build_model(tmp_path_factory.mktemp("drafts"), family=request.param))
+    found.add_adapter(AdapterConfig(rank=4), seed=0)
+    disturb_adapter(found)
+    return found
+
+
+def written(
+    model: LanguageModel,
+    sampling: Sampling,
+    drafts: Sequence[Sequence[int]] = (),
+    monkeypatch: pytest.MonkeyPatch | None = None,
+) -> tuple[list[list[int]], int]:
+    """The completions, and how often the network was asked."""
+    passes = [0]
+    backbone = model.backbone
+
+    def counted(**inputs: object) -> object:
+        passes[0] += 1
+        return backbone(**inputs)
+
+    if monkeypatch:
+        monkeypatch.setattr(model, "backbone", counted)
+    generator = torch.Generator().manual_seed(7)
+    return generate(model, prompts_of(model), sampling, generator, drafts), passes[0]
+
+
+def disturbed(texts: Sequence[Sequence[int]], every: int) -> list[list[int]]:
+    """Each text with every n-th token another one, or left out, or doubled, in turn."""
+    found = []
+    for text in texts:
+        out: list[int] = []
+        for place, token in enumerate(text):
+            kind = (place // every) % 3 if place % every == every - 1 else None
+            out += {None: [token], 0: [token + 1], 1: [], 2: [token, token]}[kind]
+        found.append(out)
+    return found
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_completions_are_the_same_whatever_the_draft(
+    model: LanguageModel, sampling: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, passes = written(model, sampling, (), monkeypatch)
+    drafts = {
+        "right": plain,
+        "nearly": disturbed(plain, 5),
+        "half": disturbed(plain, 2),
+        "others": plain[1:] + plain[:1],
+        "longer": [[*row, 5, 6, 7] for row in plain],
+        "empty": [[] for _ in plain],
+    }
+    needed = {}
+    for name, texts in drafts.items():
+        again, needed[name] = written(model, sampling, texts, monkeypatch)
+        assert again == plain, name
+    if model.network.config.model_type == "gemma2":  # Its window slides: nothing is guessed.
+        assert set(needed.values()) == {passes}
+    else:
+        assert needed["right"] < passes / 2
+        assert needed["right"] < needed["nearly"] < passes
+        assert needed["empty"] == passes
+
+
+def test_drafted_tokens_follow_the_models_softmax(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third token, where the draft of the second was right, by frequencies."""
+    model, batches, temperature = load_tiny(tiny_folder), 200, 0.6
+    prompt = prompts_of(model)[1]
+    draft = generate(model, [prompt], Sampling(3))[0]
+    assert len(draft) == 3
+    with torch.no_grad():
+        ids = torch.tensor([prompt + draft[:2]])
+        logits = model.network(input_ids=ids).logits[0, -1]
+    asked, backbone = [0], model.backbone
+
+    def counted(**inputs: object) -> object:
+        asked[0] += 1
+        return backbone(**inputs)
+
+    monkeypatch.setattr(model, "backbone", counted)
+    generator = torch.Generator().manual_seed(1)
+    sampling = Sampling(3, temperature=temperature, top_k=5)
+    rows = [
+        row
+        for _ in range(batches)
+        for row in generate(model, [prompt] * 4, sampling, generator, [draft] * 4)
+    ]
+    third = [row[2] for row in rows if row[:2] == draft[:2]]
+    likeliest = logits.topk(5)
+    expected = torch.zeros_like(logits).scatter(
+        0, likeliest.indices, (likeliest.values / temperature).softmax(-1)
+    )
+    assert asked[0] < 4 * batches  # Prompts take two passes, since they begin alike.
+    assert len(third) > 80
+    assert_drawn_from(torch.bincount(torch.tensor(third), minlength=len(expected)), expected)
+
+
+def test_a_draft_is_followed_again_after_another_word() -> None:
+    draft = Draft([1, 2, 3, 4, 5, 6])
+    assert draft.ahead(3) == []  # Nothing is written yet.
+    draft.see(1)
+    assert draft.ahead(3) == [2, 3, 4]
+    draft.see(9)
+    assert draft.ahead(3) == []
+    draft.see(3)
+    assert draft.ahead(9) == [4, 5, 6]
+    draft.see(6)
+    assert draft.ahead(9) == []
+
+
+def test_offers_go_as_deep_as_they_pay() -> None:
+    """Deeper the more often they were right, and less deep the more rows must go along."""
+
+    def depth(rows: int, following: int, offered: int = 0, right: int = 0) -> int:
+        guessing, drafts = Guessing(), [Draft(range(40)) for _ in range(rows)]
+        if offered:
+            guessing.learn(offered, right)
+        for draft in drafts[:following]:
+            draft.see(0)
+        return max(map(len, guessing.offers(drafts, [40] * rows)))
+
+    assert depth(1, 1) > depth(8, 8) > depth(32, 32)
+    assert depth(8, 8, 90, 90) > depth(8, 8) > depth(8, 8, 90, 0)
+    assert depth(8, 8) > depth(8, 3)
+    assert depth(8, 0) == 0
+    assert Guessing().offers([Draft()], [0]) == [[]]
