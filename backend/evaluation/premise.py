@@ -15,10 +15,11 @@ from backend.errors import UserError
 from backend.evaluation.intervals import Difference, interval, paired
 from backend.evaluation.premise_finding import ContextCheck, Premise, Role, judge, rank, sentence
 from backend.evaluation.probes import BATCH_ROWS, answer
-from backend.evaluation.scorers import Opened, ScorerFailed, choose, strip_thinking
+from backend.evaluation.scorers import Opened, ScorerFailed, choose
 from backend.models.language_model import LanguageModel
 from backend.settings import Settings
 from backend.text.contexts import Lesson, student_messages, teacher_messages
+from backend.text.thinking import strip_thinking
 from backend.training.divergence import token_kls, token_logprobs
 from backend.training.packing import pack
 from backend.training.prefill import completion_hidden

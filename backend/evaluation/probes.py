@@ -16,10 +16,11 @@ from backend.evaluation.checks import passes
 from backend.evaluation.intervals import interval
 from backend.evaluation.likelihood import choice_logprobs
 from backend.evaluation.probe_names import KL_METRIC
-from backend.evaluation.scorers import Score, ScorerFailed, choose, strip_thinking
+from backend.evaluation.scorers import Score, ScorerFailed, choose
 from backend.models.language_model import LanguageModel
 from backend.settings import Settings
 from backend.text.contexts import student_messages
+from backend.text.thinking import strip_thinking
 from backend.training.divergence import token_kls
 from backend.training.generation import Sampling, generate
 from backend.training.packing import pack
