@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ import torch
 
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import UserError
+from backend.evaluation.batches import batches
 from backend.evaluation.checks import passes
 from backend.evaluation.intervals import interval
 from backend.evaluation.likelihood import choice_logprobs
@@ -28,7 +29,6 @@ from backend.training.prefill import completion_hidden
 from backend.training.recorder import Evaluation, Item
 
 Row = TypeVar("Row")
-BATCH_ROWS: Final = 32
 KL_ROWS: Final = 8
 _TOO_LONG: Final = Score(0.0, "the prompt is too long for the model")
 # Raised when scoring changes, so that stored evaluations of base models are not reused.
@@ -178,7 +178,7 @@ class ChoiceProbe:
         rows = some(self.rows, limit, _id)
         items: dict[int, Item] = {}
         with model.merged():
-            for span in _batches([row["question"] for row in rows]):
+            for span in batches([len(row["question"]) for row in rows]):
                 logprobs = choice_logprobs(model, [rows[i] for i in span])
                 items |= {i: self._item(rows[i], s) for i, s in zip(span, logprobs, strict=True)}
         return [items[i] for i in range(len(rows))]
@@ -272,18 +272,11 @@ def answer(model: LanguageModel, prompts: list[list[int]], max_new_tokens: int) 
     """Greedy answers, in batches of prompts of like length."""
     texts = [""] * len(prompts)
     with model.merged():
-        for chosen in _batches(prompts):
+        for chosen in batches([len(prompt) for prompt in prompts]):
             written = generate(model, [prompts[i] for i in chosen], Sampling(max_new_tokens))
             for i, ids in zip(chosen, written, strict=True):
                 texts[i] = model.tokenizer.decode(ids)
     return texts
-
-
-def _batches(prompts: Sequence[Sized]) -> Iterator[list[int]]:
-    """The places of all prompts, so many at once, those of like length together."""
-    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
-    for start in range(0, len(order), BATCH_ROWS):
-        yield order[start : start + BATCH_ROWS]
 
 
 def _user(model: LanguageModel, prompt: str) -> list[int]:
