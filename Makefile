@@ -3,7 +3,7 @@
 #   PYTHON=/path/to/python3.11   the Python to make .venv with
 #   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
 #   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-step`, `make bench-pages`,
-#                                `make bench-upload`, `make soak`, `make auto-context`
+#                                `make bench-upload`, `make soak`, `make auto-context`, `make four-bit`
 
 PY := .venv/bin/python
 
@@ -13,7 +13,7 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test bench bench-step bench-pages bench-upload soak auto-context test-long check clean
+.PHONY: help setup setup-dev demo serve test bench bench-step bench-pages bench-upload soak auto-context four-bit test-long check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ soak: setup-dev ## hundreds of tiny runs, with kills at random: ARGS="--minutes 
 
 auto-context: setup-dev ## which form auto picks with the bundled model: ARGS="--rows 12"
 	PYTHONPATH=. $(PY) tests/integration/auto_context.py $(ARGS)
+
+four-bit: setup-dev ## a step on a base in 4 bits, on the CPU, after: .venv/bin/python -m pip install ".[4bit]"
+	PYTHONPATH=. $(PY) tests/integration/four_bit.py $(ARGS)
 
 test-long: setup-dev ## what takes minutes: every preset on the real model, killed sequences, several devices, large tasks in a browser
 	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips tests/long tests/e2e/long

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,8 +45,21 @@ def value_at(value: float | Schedule, step: int) -> float:
     return value.at(step) if isinstance(value, Schedule) else float(value)
 
 
+def _between_shares(schedule: Schedule) -> Schedule:
+    if not all(0 <= end <= 1 for end in (schedule.start, schedule.end)):
+        raise ValueError("both ends of its schedule should be shares, from 0 to 1")
+    return schedule
+
+
+def _between_lengths(schedule: Schedule) -> Schedule:
+    if min(schedule.start, schedule.end) < 1:
+        raise ValueError("both ends of its schedule should be 1 token at least")
+    return schedule
+
+
+Share = Annotated[float, Field(ge=0, le=1)] | Annotated[Schedule, AfterValidator(_between_shares)]
+Length = Annotated[int, Field(ge=1)] | Annotated[Schedule, AfterValidator(_between_lengths)]
 RolloutSource = Literal["student", "teacher", "demonstration", "sampled"]
-Share = Annotated[float, Field(ge=0, le=1)] | Schedule | Literal["rest"]
 
 
 def _one_source(value: Any) -> Any:
@@ -55,9 +69,9 @@ def _one_source(value: Any) -> Any:
 class RolloutConfig(Frozen):
     """Who writes the completions that are trained on, and how they are sampled."""
 
-    source: Annotated[dict[RolloutSource, Share], BeforeValidator(_one_source)]
+    source: Annotated[dict[RolloutSource, Share | Literal["rest"]], BeforeValidator(_one_source)]
     per_prompt: int = Field(1, ge=1)
-    max_new_tokens: Annotated[int, Field(ge=1)] | Schedule = 64
+    max_new_tokens: Length = 64
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: all tokens")
@@ -67,13 +81,20 @@ class RolloutConfig(Frozen):
         "task", description="general: bundled everyday prompts in place of the task's"
     )
 
-    @model_validator(mode="after")
-    def _one_rest(self) -> Self:
-        if sum(share == "rest" for share in self.source.values()) != 1:
+    @field_validator("source")
+    @classmethod
+    def _add_up(cls, source: dict[RolloutSource, Any]) -> dict[RolloutSource, Any]:
+        if sum(share == "rest" for share in source.values()) != 1:
             raise ValueError(
                 "exactly one source takes the rest, as in {demonstration: 0.5, student: rest}"
             )
-        return self
+        shares = [share for share in source.values() if share != "rest"]
+        # Sums of linear schedules are greatest at one of their ends.
+        for step in (0, *(share.over for share in shares if isinstance(share, Schedule))):
+            total = sum(value_at(share, step) for share in shares)
+            if total > 1 + 1e-9:
+                raise ValueError(f"its shares add up to {total:g} at step {step}, and 1 is all")
+        return source
 
 
 class TeacherConfig(Frozen):
@@ -99,9 +120,7 @@ class DivergenceConfig(Frozen):
     tail: bool = Field(True, description="all other tokens as one more; else renormalised without")
     teacher_share: float = Field(0.5, gt=0, lt=1, description="of the mixture, for jsd only")
     clip: float | None = Field(None, gt=0, description="most that one vocabulary entry may add")
-    nll_share: Annotated[float, Field(ge=0, le=1)] | Schedule = Field(
-        0.0, description="of the loss, for the demonstration's own -log p"
-    )
+    nll_share: Share = Field(0.0, description="of the loss, for the demonstration's own -log p")
 
 
 class TokenWeightsConfig(Frozen):

@@ -61,9 +61,13 @@ _BRANCH = re.compile(r"function-|constrained-|literal\[|tuple\[|Schedule$|float$
 
 
 def _first_problem(error: ValidationError, where: str, model: type[BaseModel]) -> ConfigError:
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    field = ".".join(str(part) for part in first["loc"] if not _BRANCH.match(str(part)))
+    problems: dict[str, list[Any]] = {}
+    for problem in error.errors(include_url=False):
+        name = ".".join(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
+        problems.setdefault(name, []).append(problem)
+    # Every branch of a union has its own complaint: one in our words knows best.
+    field, of_field = next(iter(problems.items()))
+    first = next((each for each in of_field if each["type"] == "value_error"), of_field[0])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         near = get_close_matches(field, _settings(model), n=1)

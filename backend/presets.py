@@ -13,10 +13,11 @@ from typing import Any, Final
 
 SDFT_PAPER: Final = "SDFT, arXiv 2601.19897"
 SDFT_ISSUE_5: Final = "idanshen/Self-Distillation issue 5: published numbers used forward KL"
-TRL: Final = "TRL 1.16, defaults of trl.experimental.sdft.SDFTConfig"
+TRL: Final = "TRL 1.16, defaults of trl.experimental.sdft"
 DFT_PAPER: Final = "DFT, arXiv 2508.05629"
 OPSD_PAPER: Final = "OPSD, arXiv 2601.18734, third version"
 OPSD_FIRST: Final = "siyan-zhao/OPSD, commit d75fcc7, scripts/run_opsd.sh"
+OPSD_UNSET: Final = OPSD_FIRST + " leaves it as TRL has it"
 SSD_PAPER: Final = "SSD, arXiv 2604.01193"
 SDPO_PAPER: Final = "SDPO, arXiv 2601.20802, as lasgroup/SDPO configures it"
 REINVOKE: Final = "SDFT, arXiv 2601.19897, its baseline of SFT with re-invoking"
@@ -118,7 +119,8 @@ _SDFT_TRL: Final = {
     "divergence.tail": Choice(False, TRL),
     "token_weights.skip_first": Choice(0, TRL),
     "token_weights.importance_cap": Choice(2.0, TRL),
-    "token_weights.average": Choice("token", TRL),
+    "token_weights.average": Choice("sequence", TRL),
+    "batch_size": Choice(1, TRL + ": 8 rows a device, all of one prompt"),
     "optimizer.learning_rate": Choice(5e-5, TRL),
     "optimizer.schedule": Choice("linear", TRL),
     "optimizer.warmup_steps": Choice(0, TRL),
@@ -143,6 +145,10 @@ _OPSD: Final = {
     "adapter.rank": Choice(64, OPSD_FIRST),
     "adapter.alpha": Choice(128, OPSD_FIRST),
     "optimizer.learning_rate": Choice(2e-4, OPSD_FIRST),
+    "optimizer.schedule": Choice("linear", OPSD_UNSET),
+    "optimizer.warmup_steps": Choice(0, OPSD_UNSET),
+    "optimizer.max_grad_norm": Choice(1.0, OPSD_UNSET),
+    "optimizer.weight_decay": Choice(0.0, OPSD_UNSET),
 }
 
 _SDPO: Final = {
@@ -271,7 +277,11 @@ PRESETS: Final[Mapping[str, Preset]] = {
     ),
     "sdpo/paper": Preset(
         "the same as published: 8 attempts a prompt, EMA teacher, JSD on 100 tokens and a tail",
-        _SDPO,
+        {
+            **_SDPO,
+            "optimizer.max_grad_norm": Choice(1.0, SDPO_PAPER),
+            "optimizer.weight_decay": Choice(0.01, SDPO_PAPER),
+        },
     ),
     "reinvoke/small-model": Preset(
         "after SFT: back towards the base on general prompts, by reverse KL (set start_from)",

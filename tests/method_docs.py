@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def named(text: str) -> list[str]:
 
 
 def _in_line(value: object) -> str:
+    """As YAML on one line: a text with line breaks is quoted, with these spelled."""
+    if isinstance(value, str) and "\n" in value:
+        return json.dumps(value)
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)
     return text.strip().removesuffix("...").strip()
 

@@ -47,6 +47,14 @@ def test_a_schedule_is_written_as_it_is_read() -> None:
         {"student": "rest", "demonstration": 1.2},
         {"student": "rest", "demonstration": -0.1},
         {"student": "rest", "nobody": 0.1},
+        {"student": "rest", "demonstration": {"from": 2, "to": 0, "over": 3}},
+        {"student": "rest", "demonstration": {"from": 1, "to": -0.1, "over": 3}},
+        {"student": "rest", "demonstration": 0.8, "teacher": 0.3},
+        {
+            "student": "rest",
+            "demonstration": {"from": 1, "to": 0.2, "over": 3},
+            "teacher": {"from": 0, "to": 0.9, "over": 5},
+        },
         "nobody",
         3,
     ],
@@ -54,6 +62,31 @@ def test_a_schedule_is_written_as_it_is_read() -> None:
 def test_sources_are_shares_with_one_rest(source: object) -> None:
     with pytest.raises(ValidationError):
         RolloutConfig.model_validate({"source": source})
+
+
+def test_shares_may_be_handed_over_from_source_to_source() -> None:
+    falls, rises = ({"from": a, "to": 1 - a, "over": 7} for a in (1, 0))
+    source = {"student": "rest", "demonstration": falls, "teacher": rises}
+    assert len(RolloutConfig.model_validate({"source": source}).source) == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "schedule", "message"),
+    [
+        ("divergence.nll_share", {"from": 2, "to": 0, "over": 5}, "should be shares, from 0 to 1"),
+        ("rollout.max_new_tokens", {"from": 0, "to": 5, "over": 5}, "1 token at least"),
+        ("rollout.max_new_tokens", {"from": 5, "to": -5, "over": 5}, "1 token at least"),
+        ("rollout.source", {"demonstration": 0.7, "teacher": 0.7, "student": "rest"},
+         "add up to 1.4 at step 0"),
+    ],
+)  # fmt: skip
+def test_schedules_end_where_their_numbers_may(key: str, schedule: object, message: str) -> None:
+    """A share above 1 would train away from the teacher."""
+    document: dict[str, object] = {"task": "t", "method": "sdft"}
+    set_dotted(document, key, schedule)
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(document)
+    assert f'"{key.split(".")[0]}' in caught.value.message
 
 
 def test_one_source_alone_takes_everything() -> None:

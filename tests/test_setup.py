@@ -98,6 +98,7 @@ def test_make_alone_lists_the_commands(make: Setup) -> None:
         "bench-upload",
         "soak",
         "auto-context",
+        "four-bit",
         "test-long",
         "check",
         "clean",

@@ -62,6 +62,15 @@
     ["Shorter prompts: ", "a demonstration far away from the question is easily lost."],
   ];
 
+  function figures(found) {
+    const some = (number, digits) => number == null ? "–" : number.toFixed(digits);
+    const row = (name, role, signs) => el("tr", {}, el("td", {}, name), [some(role.nats_per_token, 2), some(role.whole_probability, 3), ...signs].map((cell) => el("td", { class: "sd-number" }, cell)));
+    const signs = (c) => [c.wins == null ? "–" : c.wins + " : " + c.losses, some(c.kl, 2), c.copied == null ? "–" : sdlab.percent(c.copied), String(c.too_long)];
+    return [el("table", { class: "sd-contexts" }, sdlab.head(["Reader", ["Nats", true], ["P", true], ["Won : lost", true], ["KL", true], ["Copied", true], ["Too long", true]]),
+      el("tbody", {}, row("student", found.student, ["", "", "", ""]), found.contexts.map((c) => row(c.context, c.teacher, signs(c))))),
+      el("p", { class: "sd-soft" }, "Nats: −log p of a demonstration's token, P: probability of the whole demonstration, both means. Won : lost: rows on which the teacher scored higher or lower than the student. KL: KL(teacher ‖ student) in nats a token, how far training will move the student. Copied: answers that are the demonstration word for word. Too long: rows that do not fit the model in this form.")];
+  }
+
   sdlab.views.premise = function (place, value) {
     const parts = [el("h3", {}, "Premise")];
     const found = value.found;
@@ -80,6 +89,8 @@
       const row = (name, verdict, score, mark) => el("tr", { "aria-current": mark ? "true" : null }, el("td", {}, name), el("td", {}, score.n ? sdlab.percent(score.score) + " (" + sdlab.percent(score.low) + " to " + sdlab.percent(score.high) + ")" : "no row fits"), el("td", {}, verdict));
       parts.push(el("table", { class: "sd-contexts" }, sdlab.head(["Reader", "Score", "Verdict"]),
         el("tbody", {}, row("student, no demonstration", "", found.student, false), found.contexts.map((c) => row(c.context, c.verdict, c.teacher, c.context === value.context)))));
+      const was = place.querySelector("details");
+      parts.push(el("details", { open: was ? was.open : false }, el("summary", { "data-key": "premise-figures" }, "All figures"), figures(found)));
     }
     if (found.verdict !== "go") parts.push(el("p", {}, "What to try:"), el("ul", {}, HELP.map(([what, why]) => el("li", {}, el("strong", {}, what), why))));
     place.replaceChildren(...parts);

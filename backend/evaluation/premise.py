@@ -12,15 +12,17 @@ import torch
 from backend.config import TeacherConfig
 from backend.data.demonstration import Demonstration
 from backend.errors import UserError
+from backend.evaluation.answers import answer
+from backend.evaluation.batches import batches
 from backend.evaluation.intervals import Difference, interval, paired
 from backend.evaluation.premise_finding import ContextCheck, Premise, Role, judge, rank, sentence
-from backend.evaluation.probes import BATCH_ROWS, answer
-from backend.evaluation.scorers import Opened, ScorerFailed, choose, strip_thinking
+from backend.evaluation.scorers import Opened, ScorerFailed, choose
 from backend.models.language_model import LanguageModel
 from backend.settings import Settings
 from backend.text.contexts import Lesson, student_messages, teacher_messages
+from backend.text.thinking import strip_thinking
 from backend.training.divergence import token_kls, token_logprobs
-from backend.training.packing import pack
+from backend.training.packing import Batch, pack
 from backend.training.prefill import completion_hidden
 from backend.training.rollouts import demonstration_ids
 
@@ -154,14 +156,21 @@ def _demonstration_logprobs(
     model: LanguageModel, prompts: list[list[int]], wanted: list[list[int]]
 ) -> list[float]:
     """log p of each whole demonstration after its prompt."""
-    totals: list[float] = []
-    for start in range(0, len(prompts), BATCH_ROWS):
-        span = slice(start, start + BATCH_ROWS)
-        batch = pack(prompts[span], wanted[span], model.tokenizer.pad_id, model.compute.device)
+    totals = [0.0] * len(prompts)
+    for chosen in batches([len(p) + len(w) for p, w in zip(prompts, wanted, strict=True)]):
+        batch = _packed(model, prompts, wanted, chosen)
         hidden_NH = completion_hidden(model, batch)
         logprobs_N = token_logprobs(model.head, hidden_NH, batch.completion_ids_N)
-        totals += batch.scatter(logprobs_N).sum(1).tolist()
+        for i, total in zip(chosen, batch.scatter(logprobs_N).sum(1).tolist(), strict=True):
+            totals[i] = total
     return totals
+
+
+def _packed(
+    model: LanguageModel, prompts: list[list[int]], wanted: list[list[int]], chosen: list[int]
+) -> Batch:
+    rows = [prompts[i] for i in chosen], [wanted[i] for i in chosen]
+    return pack(*rows, model.tokenizer.pad_id, model.compute.device)
 
 
 @torch.no_grad()
@@ -173,19 +182,16 @@ def _kl_to_student(examined: _Examined, teacher: TeacherConfig, student: Role, r
         for i, answers in enumerate(zip(student.answers, role.answers, strict=True))
         if None not in answers
     ]
-    sides = [examined.prompts(teacher), examined.prompts(None)]
+    sides = [
+        [prompts[i] for i in places]
+        for prompts in (examined.prompts(teacher), examined.prompts(None))
+    ]
+    shown = [demonstration_ids(model, examined.rows[i]) for i in places]
+    longest = [max(map(len, row)) for row in zip(*sides, strict=True)]
     parts = []
-    for start in range(0, len(places), BATCH_ROWS):
-        chosen = places[start : start + BATCH_ROWS]
-        shown = [demonstration_ids(model, examined.rows[i]) for i in chosen]
+    for chosen in batches([n + len(ids) for n, ids in zip(longest, shown, strict=True)]):
         teacher_NH, student_NH = (
-            completion_hidden(
-                model,
-                pack(
-                    [side[i] for i in chosen], shown, model.tokenizer.pad_id, model.compute.device
-                ),
-            )
-            for side in sides
+            completion_hidden(model, _packed(model, side, shown, chosen)) for side in sides
         )
         parts.append(token_kls(model.head, teacher_NH, student_NH))
     return float(torch.cat(parts).mean()) if parts else math.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -12,23 +12,24 @@ import torch
 
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import UserError
+from backend.evaluation.answers import answer
+from backend.evaluation.batches import batches
 from backend.evaluation.checks import passes
 from backend.evaluation.intervals import interval
 from backend.evaluation.likelihood import choice_logprobs
 from backend.evaluation.probe_names import KL_METRIC
-from backend.evaluation.scorers import Score, ScorerFailed, choose, strip_thinking
+from backend.evaluation.scorers import Score, ScorerFailed, choose
 from backend.models.language_model import LanguageModel
 from backend.settings import Settings
 from backend.text.contexts import student_messages
+from backend.text.thinking import strip_thinking
 from backend.training.divergence import token_kls
-from backend.training.generation import Sampling, generate
 from backend.training.packing import pack
 from backend.training.prefill import completion_hidden
 from backend.training.recorder import Evaluation, Item
 from backend.training.rollouts import demonstration_ids
 
 Row = TypeVar("Row")
-BATCH_ROWS: Final = 32
 KL_ROWS: Final = 8
 _TOO_LONG: Final = Score(0.0, "the prompt is too long for the model")
 # Raised when scoring changes, so that stored evaluations of base models are not reused.
@@ -179,7 +180,7 @@ class ChoiceProbe:
         rows = some(self.rows, limit, _id)
         items: dict[int, Item] = {}
         with model.merged():
-            for span in _batches([row["question"] for row in rows]):
+            for span in batches([len(row["question"]) for row in rows]):
                 logprobs = choice_logprobs(model, [rows[i] for i in span])
                 items |= {i: self._item(rows[i], s) for i, s in zip(span, logprobs, strict=True)}
         return [items[i] for i in range(len(rows))]
@@ -267,34 +268,6 @@ def _kls_to_base(
         kl_BT = batch.scatter(token_kls(model.head, base_NH, student_NH))
         means += (kl_BT.sum(1) / batch.completion_mask_BT.sum(1)).tolist()
     return means
-
-
-def answer(
-    model: LanguageModel,
-    prompts: list[list[int]],
-    max_new_tokens: int,
-    wanted: Sequence[Sequence[int]] = (),
-) -> list[str]:
-    """Greedy answers, in batches of prompts of like length.
-
-    Answers like the ``wanted`` ones are written sooner, and are the same without these.
-    """
-    texts = [""] * len(prompts)
-    sampling = Sampling(max_new_tokens)
-    with model.merged():
-        for chosen in _batches(prompts):
-            drafts = [wanted[i] for i in chosen] if wanted else ()
-            written = generate(model, [prompts[i] for i in chosen], sampling, drafts=drafts)
-            for i, ids in zip(chosen, written, strict=True):
-                texts[i] = model.tokenizer.decode(ids)
-    return texts
-
-
-def _batches(prompts: Sequence[Sized]) -> Iterator[list[int]]:
-    """The places of all prompts, so many at once, those of like length together."""
-    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
-    for start in range(0, len(order), BATCH_ROWS):
-        yield order[start : start + BATCH_ROWS]
 
 
 def _user(model: LanguageModel, prompt: str) -> list[int]:

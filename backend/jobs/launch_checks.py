@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -191,10 +192,12 @@ def _check_adapter(name: str, theirs: RunConfig, ours: RunConfig) -> None:
     differing = [key for key in first | second if first.get(key) != second.get(key)]
     if differing:
         key = differing[0]
+        # As YAML and the command line have them: true, not True.
+        there, here = (json.dumps(each.get(key)) for each in (first, second))
         raise ConfigError(
-            f"the adapter of {name} has {key} {first.get(key)}, and this run has {second.get(key)}",
+            f"the adapter of {name} has {key} {there}, and this run has {here}",
             where=f"adapter.{key}",
-            remedy=f"set adapter.{key} to {first.get(key)}, or name another run",
+            remedy=f"set adapter.{key} to {there}, or name another run",
         )
 
 

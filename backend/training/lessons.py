@@ -11,6 +11,7 @@ from backend.errors import Fault
 from backend.method_checks import FROM_GROUP
 from backend.models.language_model import LanguageModel
 from backend.text.contexts import Lesson, has_lesson, teacher_messages
+from backend.text.thinking import strip_thinking
 from backend.training.contexts import Prompts
 from backend.training.ranks import Ranks
 from backend.training.rollouts import Rollouts
@@ -44,7 +45,7 @@ def read_lessons(
     """The teacher's prompts, once the rollouts of each row's group are written and scored.
 
     (``rows`` hold each prompt ``per_prompt`` times in a row. Arxiv 2601.20802: the first other
-    rollout that succeeded is shown; feedback is for attempts that failed.)
+    rollout that succeeded is shown, without its thoughts; feedback is for attempts that failed.)
     """
     if prompts.teacher is None or config.teacher.context not in FROM_GROUP:
         return Lessons(prompts, (True,) * len(rows))
@@ -90,4 +91,5 @@ def _lesson_of(
     succeeded = [j for j in group if j != place and judged[j][0] >= success]
     value, reason = judged[place]
     feedback = None if value >= success else (row.feedback or reason or None)
-    return Lesson(sibling=answers[succeeded[0]] if succeeded else None, feedback=feedback)
+    sibling = strip_thinking(answers[succeeded[0]]) if succeeded else None
+    return Lesson(sibling=sibling, feedback=feedback)

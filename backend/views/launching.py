@@ -24,6 +24,10 @@ def known_models(database: Database) -> list[str]:
     return list(dict.fromkeys([*bundled, *used]))[:_MOST_MODELS]
 
 
+# What a check counts besides scores.
+_SIGNS: Final = ("wins", "losses", "kl", "copied")
+
+
 def newest_premise(
     database: Database, settings: Settings, task: str, model: str, context: str = ""
 ) -> Document:
@@ -57,13 +61,14 @@ def _finding(run: Run, context: str) -> Document:
         "at": run.created_at.isoformat(),
         "sentence": premise["sentence"],
         "best": premise["context"],
-        "student": _score(premise["student"]),
+        "student": _score(premise["student"]) | _likelihood(premise["student"]),
         "contexts": [
             {
                 "context": name,
                 "verdict": check["verdict"],
-                "teacher": _score(check["teacher"]),
+                "teacher": _score(check["teacher"]) | _likelihood(check["teacher"]),
                 "too_long": check["too_long"],
+                **{key: check.get(key) for key in _SIGNS},
             }
             for name, check in contexts.items()
         ],
@@ -74,6 +79,11 @@ def _finding(run: Run, context: str) -> Document:
 
 def _score(role: dict[str, Any]) -> Document:
     return {key: role[key] for key in ("score", "n", "low", "high")}
+
+
+def _likelihood(role: dict[str, Any]) -> Document:
+    """How likely the role finds the demonstrations; None where it was not measured."""
+    return {key: role.get(key) for key in ("nats_per_token", "whole_probability")}
 
 
 def _pending(run: Run) -> Document:

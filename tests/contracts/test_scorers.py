@@ -20,9 +20,9 @@ from backend.evaluation.scorers import (
     Target,
     choose,
     score,
-    strip_thinking,
 )
 from backend.settings import Settings
+from backend.text.thinking import strip_thinking
 from tests.judge_server import KEY, judge_server
 
 

@@ -63,6 +63,13 @@ def test_a_run_to_start_from_must_fit(
         (key,) = rank
         with pytest.raises(ConfigError, match=rf"^adapter.{key}: the adapter of .* has {key} "):
             lab.configure({**document, "adapter": rank})
+    with pytest.raises(ConfigError, match=r"has full false, .* true; set adapter.full to false"):
+        lab.configure({**document, "adapter": {"full": True}})
+    taught = {"weights": "run", "run": first["id"][:8]}
+    assert lab.configure({**document, "method": "sdft", "start_from": None, "teacher": taught})
+    with pytest.raises(ConfigError, match=r"adapter.rank: the adapter of .* has rank"):
+        lab.configure({**document, "method": "sdft", "start_from": None, "teacher": taught,
+                       "adapter": {"rank": 8}})  # fmt: skip
 
     other = tmp_path / "other"
     other.mkdir()

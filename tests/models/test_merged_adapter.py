@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backend.config import AdapterConfig
-from backend.evaluation.probes import answer
+from backend.evaluation.answers import answer
 from backend.models.language_model import LanguageModel
 from backend.training.generation import Sampling, generate
 from backend.training.step import training_step

@@ -69,6 +69,17 @@ def test_each_row_is_shown_the_first_other_rollout_that_succeeded(model: Languag
     assert lessons.prompts.teacher[3:] == lessons.prompts.student[3:]
 
 
+def test_a_sibling_is_shown_without_its_thoughts(model: LanguageModel) -> None:
+    """As lasgroup/SDPO has it: remove_thinking_from_demonstration."""
+    answers = ["<think>Which light?</think>light.on", *ANSWERS[1:]]
+    lessons = lessons_of(model, sdpo("successful-sibling"), answers, ROWS)
+    assert lessons.prompts.teacher is not None
+    shown = model.tokenizer.decode(lessons.prompts.teacher[1])
+    wanted = SIBLING_TEMPLATE.replace("{prompt}", ROWS[0].messages[0].content)
+    assert wanted.replace("{demonstration}", "light.on") in shown
+    assert "Which light?" not in shown
+
+
 def test_feedback_is_for_attempts_that_failed(model: LanguageModel) -> None:
     rows = [*ROWS[:3], *(row.model_copy(update={"feedback": "say light"}) for row in ROWS[3:])]
     lessons = lessons_of(model, sdpo("feedback"), ANSWERS, rows)

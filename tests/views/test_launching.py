@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,6 +155,22 @@ def test_the_verdict_is_that_of_the_runs_own_context(lab: Lab, config: RunConfig
     assert (found["verdict"], found["is_own"], found["best"]) == ("weak", True, "paper")
     other = lab.views.premise(config.task, config.model, "system")["found"]
     assert (other["verdict"], other["is_own"]) == ("go", False)
+
+
+def test_all_figures_of_a_check_are_shown(lab: Lab, config: RunConfig, tiny_folder: Path) -> None:
+    config = config.model_copy(update={"model": str(tiny_folder)})
+    document = {"task": config.task, "model": config.model, "context": "paper", "limit": 4}
+    (job,) = lab.wait([lab.premise({**document, "max_new_tokens": 3})])
+    told = job["result"]["premise"]
+    found = premise_of(lab, config)["found"]
+    assert found["student"]["nats_per_token"] == told["student"]["nats_per_token"] > 0
+    for shown in found["contexts"]:
+        check = told["by_context"][shown["context"]]
+        assert {name: shown[name] for name in ("wins", "losses", "kl", "copied", "too_long")} == {
+            name: check[name] for name in ("wins", "losses", "kl", "copied", "too_long")
+        }
+        for name in ("nats_per_token", "whole_probability"):
+            assert shown["teacher"][name] == check["teacher"][name] is not None
 
 
 def test_the_newest_finding_that_knows_the_context_counts(lab: Lab, config: RunConfig) -> None:

@@ -2,7 +2,7 @@
 
 from backend.evaluation.scorers.choosing import Chosen, Opened, choose, score
 from backend.evaluation.scorers.registry import SCORERS
-from backend.evaluation.scorers.scorer import Score, Scorer, ScorerFailed, Target, strip_thinking
+from backend.evaluation.scorers.scorer import Score, Scorer, ScorerFailed, Target
 
 __all__ = [
     "SCORERS",
@@ -14,5 +14,4 @@ __all__ = [
     "Target",
     "choose",
     "score",
-    "strip_thinking",
 ]

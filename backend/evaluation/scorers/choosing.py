@@ -15,8 +15,9 @@ from backend.data.demonstration import Demonstration
 from backend.data.formats.strict_json import JsonError, parse
 from backend.errors import DataError, StateError
 from backend.evaluation.scorers.registry import SCORERS
-from backend.evaluation.scorers.scorer import Score, Scorer, ScorerFailed, strip_thinking
+from backend.evaluation.scorers.scorer import Score, Scorer, ScorerFailed
 from backend.settings import Settings
+from backend.text.thinking import strip_thinking
 
 
 @dataclass(frozen=True)

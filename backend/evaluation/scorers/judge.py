@@ -18,9 +18,9 @@ from backend.evaluation.scorers.scorer import (
     Scorer,
     ScorerFailed,
     one_text,
-    strip_thinking,
 )
 from backend.settings import Settings
+from backend.text.thinking import strip_thinking
 
 PROMPT: Final = """\
 You judge answers. Compare the answer with the reference: it may be worded otherwise, but has to \

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from backend.config import Frozen
 from backend.data.demonstration import Demonstration
@@ -12,8 +12,6 @@ from backend.errors import UserError
 from backend.settings import Settings
 
 Target = str | tuple[str, ...]
-_START: Final = "<think>"
-_END: Final = "</think>"
 
 
 @dataclass(frozen=True)
@@ -88,20 +86,3 @@ def one_text(target: Target) -> str:
 def quoted(text: str, longest: int = 60) -> str:
     """A text as a reason shows it: on one line, and short."""
     return repr(text if len(text) <= longest else text[: longest - 1] + "…")
-
-
-def strip_thinking(answer: str) -> str:
-    """The answer without its ``<think>`` blocks, also one that never ends.
-
-    Some chat templates open the block in the prompt, so that an answer holds only its end.
-    """
-    end = answer.find(_END)
-    if end >= 0 and not 0 <= answer.find(_START) < end:
-        answer = answer[end + len(_END) :]
-    kept = []
-    place = 0
-    while (start := answer.find(_START, place)) >= 0:
-        kept.append(answer[place:start])
-        end = answer.find(_END, start)
-        place = len(answer) if end < 0 else end + len(_END)
-    return "".join([*kept, answer[place:]]).strip()

@@ -1,0 +1,26 @@
+"""Which rows are read together: those of like length, and no more tokens than memory can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+BATCH_ROWS: Final = 32
+# With SmolLM2 in fp32 on a CPU, a token of a prompt took 0.17 MiB while answers were written.
+BATCH_TOKENS: Final = 16_384
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The places of all lengths, shortest first: at most so many rows, and so many tokens padded.
+
+    What is longer than that alone is read alone.
+    """
+    together: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        is_full = len(together) == BATCH_ROWS
+        if together and (is_full or (len(together) + 1) * lengths[place] > BATCH_TOKENS):
+            yield together
+            together = []
+        together.append(place)
+    if together:
+        yield together
