@@ -102,8 +102,8 @@ def demonstration_ids(model: LanguageModel, row: Demonstration) -> list[int]:
     (Text that spells an end token becomes one; the model would stop there.)
     """
     ids = [*model.tokenizer.encode(row.demonstration), model.tokenizer.end_id]
-    first = next(place for place, token in enumerate(ids) if token in model.tokenizer.eos_ids)
-    return ids[: first + 1]
+    ends = (place for place, token in enumerate(ids) if token in model.tokenizer.eos_ids)
+    return ids[: next(ends, len(ids)) + 1]
 
 
 def longest_generated(config: RolloutConfig) -> int:
