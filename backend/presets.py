@@ -250,7 +250,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         {
             **_SDFT_SMALL,
             "teacher.weights": Choice("base", OPSD_PAPER),
-            "teacher.context": Choice("reference-earlier-turn", TRIED_ONCE),
+            "teacher.context": Choice("reference-earlier-turn", TRIALS),
         },
     ),
     "opsd/paper": Preset(
