@@ -8,9 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from app.pages.forgetting import _charts, _chosen, _find, _values
+from app.pages.launch import _Events
+from app.pages.launch_form import field_values
+from app.pages.launch_start import start
+from app.pages.once import Once
 from app.pages.run import _premise
 from app.pages.traces import _index
 from backend.bootstrap import build_lab
@@ -81,6 +86,15 @@ def test_a_run_shows_the_premise_that_it_or_another_job_measured(lab: Lab) -> No
     assert _premise(lab, own) == "Premise weak: of its own."
     assert _premise(lab, {**run, "config": {"model": "m"}}) == "", "of another version of the lab"
     assert _premise(lab, {**run, "kind": "evaluate", "config": {}}) == ""
+
+
+def test_a_launch_form_that_is_being_filled_has_no_mistakes_yet(lab: Lab) -> None:
+    """A browser fills in task and model last, and asks for the plan meanwhile."""
+    _, _, *rest = field_values(start(lab, {})[0])
+    events = _Events(lab, Once())
+    assert events.plan(None, None, *rest, False, False) == [gr.skip()] * 4
+    told, *_ = events.plan(None, "bundled:smollm2-135m-instruct", *rest, False, False)
+    assert told["problems"]["launch-task"] == "no task is chosen; choose one"
 
 
 def scored(lab: Lab, name: str, **values: Any) -> str:
