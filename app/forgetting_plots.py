@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from app.plots import BASE, layout_of
+from app.plots import BASE, layout_of, step_ticks
 
 # Runs side by side are no roles: colours of their own, and dashes and marks for those who see few.
 RUN_COLOURS: Final = ("#009e73", "#cc79a7", "#a88c00", "#8c6bd1", "#b5523b", "#3a9fb0")
@@ -70,7 +70,7 @@ def probe_figure(
         )
     axis = {"tickformat": ".0%", "range": [-0.03, 1.03]} if is_share else {"rangemode": "tozero"}
     # Room for the marks at both ends.
-    steps = {"title": {"text": "step"}, "range": [-0.02 * last, 1.03 * last]}
+    steps = {"title": {"text": "step"}, "range": [-0.02 * last, 1.03 * last], **step_ticks([last])}
     figure.update_layout(layout_of(height=230), xaxis=steps, yaxis=axis, showlegend=False)
     return figure
 

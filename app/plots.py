@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -14,6 +14,7 @@ TEACHER: Final = "#e07b1a"
 BASE: Final = "#8a8f98"
 # Further series, in order; Okabe and Ito's colours that are not taken above.
 SERIES: Final = (STUDENT, "#009e73", "#cc79a7", "#b8a400", "#56b4e9", "#7a5cc7")
+FEW_STEPS: Final = 6
 
 Points = Sequence[Sequence[float | None]]
 
@@ -57,7 +58,9 @@ def score_figure(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> go.Figure
             hovertemplate="step %{x}: %{y:.0%} (%{customdata[0]:.0%} to %{customdata[1]:.0%}, "
             "n %{customdata[2]})<extra>%{fullData.name}</extra>",
         )
-    figure.update_layout(layout_of(), yaxis={"tickformat": ".0%", "range": [-0.02, 1.02]})
+    layout = layout_of()
+    layout["xaxis"] |= step_ticks(p["step"] for points in curves.values() for p in points)
+    figure.update_layout(layout, yaxis={"tickformat": ".0%", "range": [-0.02, 1.02]})
     return figure
 
 
@@ -84,9 +87,15 @@ def metric_figure(curves: Mapping[str, Points]) -> go.Figure:
             showarrow=False, font={"size": 11},
         )  # fmt: skip
         layout[f"yaxis{axis}"] = {"domain": [top - 0.8 * height, top - 0.2 * height], "nticks": 4}
+    layout["xaxis"] |= step_ticks(p[0] or 0 for points in curves.values() for p in points)
     layout["xaxis"]["anchor"] = f"y{len(names)}" if len(names) > 1 else "y"
     figure.update_layout(layout, showlegend=False)
     return figure
+
+
+def step_ticks(steps: Iterable[float]) -> dict[str, Any]:
+    """An axis over few steps counts them one by one: plotly would mark halves of a step."""
+    return {"dtick": 1} if max(steps, default=0) <= FEW_STEPS else {}
 
 
 def layout_of(height: int = 360) -> dict[str, Any]:

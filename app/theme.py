@@ -24,6 +24,13 @@ THEME: Final = Base(
     block_border_width="1px",
     button_primary_shadow="none",
     button_secondary_shadow="none",
+    # The accent of app/static/lab.css, the student's.
+    button_primary_background_fill="#1f6fd6",
+    button_primary_background_fill_hover="#1a5fb8",
+    button_primary_text_color="#ffffff",
+    button_primary_background_fill_dark="#6aa8ff",
+    button_primary_background_fill_hover_dark="#8bbbff",
+    button_primary_text_color_dark="#0b1a2e",
     body_background_fill="#ffffff",
     body_background_fill_dark="#101113",
 )

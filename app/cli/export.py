@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from app.cli.files import written_to
 from app.cli.output import json_option, open_lab, show
 from app.cli.waiting import Teller
 
@@ -22,7 +23,7 @@ from app.cli.waiting import Teller
 @json_option
 def export(run: str, target: Path, form: str, checkpoint: int | None, as_json: bool) -> None:
     """Write a run's adapter as a PEFT folder or ZIP file, or its model, merged or as GGUF."""
-    with open_lab() as lab:
+    with open_lab() as lab, written_to(target):
         show(lab.export(run, target, form, checkpoint, Teller()), as_json, _exported)
 
 

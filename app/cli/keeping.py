@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from app.cli.files import written_to
 from app.cli.output import json_option, open_lab, show, table
 from backend.lab import restore_lab
 from backend.settings import validate_settings
@@ -66,7 +67,7 @@ def clean(yes: bool, as_json: bool) -> None:
 @json_option
 def backup(file: Path, as_json: bool) -> None:
     """Copy the lab, in use or not, into a TAR file; models are left out."""
-    with open_lab() as lab:
+    with open_lab() as lab, written_to(file):
         show(lab.keeping.backup(file), as_json, lambda d: iter([f"{d['path']}: {_mib(d)}"]))
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import webbrowser
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -46,9 +47,13 @@ def start(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
     proxies = "127.0.0.1,::1" if lab.settings.root_path else ""
     os.environ.setdefault("FORWARDED_ALLOW_IPS", proxies)
     # Gradio takes seconds to import and reads its environment then; no other command needs it.
+    from app.server import FIRST_PORT
     from app.server import serve as serve_pages
 
     server = serve_pages(lab, host, port)
+    wanted = FIRST_PORT if port is None else port
+    if wanted not in (0, urlsplit(server.url).port):
+        tell(f"port {wanted} is taken, so that the lab has the next free one:")
     click.echo(server.url)
     tell("Ctrl-C ends the server, not its runs")
     return server

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from app.cli.files import written_to
 from app.cli.output import all_or_nothing, json_option, open_lab, problem_lines, show, table
 from backend.lab import Progress, Together, Watch, unwatched
 
@@ -65,7 +66,7 @@ def add(
     FILE is JSONL, JSON, CSV, TSV, Parquet, Arrow, plain text, a folder written by save_to_disk, a
     folder or zip of these, or a dataset of the hub as hub:owner/name.
     """
-    with all_or_nothing(), open_lab() as lab:
+    with all_or_nothing(), open_lab() as lab, written_to(faulty_to):
         added = lab.add_task(
             file, name, columns=overrides, scorer=scorer, scorer_options=scorer_options,
             held_out=held_out, together=together, seed=seed, keep_good=keep_good,
@@ -186,7 +187,7 @@ def _task(document: dict[str, Any]) -> Iterator[str]:
 @json_option
 def export(name: str, target: Path, as_json: bool) -> None:
     """Write a task's rows as JSONL, or as CSV where the file's name ends so."""
-    with open_lab() as lab:
+    with open_lab() as lab, written_to(target):
         show(lab.export_task(name, target), as_json, _exported)
 
 

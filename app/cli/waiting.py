@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.cli.output import duration, show, tell
@@ -16,7 +16,26 @@ QUEUED = "queued: run sdlab serve, or give --wait"
 
 def wait_for(lab: Lab, ids: Sequence[str]) -> list[dict[str, Any]]:
     """The jobs' documents once all have ended; progress goes to stderr meanwhile."""
+    for line in queue_words(lab.queue.document(), ids):
+        tell(line)
     return lab.wait(ids, Teller())
+
+
+def queue_words(queue: dict[str, Any], ids: Sequence[str]) -> Iterator[str]:
+    """What is to end before the first of the jobs begins, such as an interrupted demo's runs."""
+    places = [place for place, entry in enumerate(queue["queued"]) if entry["id"] in ids]
+    if not places:
+        return
+    if queue["paused"]:
+        yield "  the queue is paused: nothing begins before: sdlab queue resume"
+    working = [slot["run"] for slot in queue["slots"] if slot["run"] is not None]
+    is_full = len(working) == len(queue["slots"])
+    ahead = (working if is_full else []) + queue["queued"][: places[0]]
+    if ahead:
+        names = ", ".join(f"{entry['name']} ({entry['id'][:8]})" for entry in ahead[:3])
+        more = ", ..." if len(ahead) > 3 else ""
+        jobs = "1 job goes" if len(ahead) == 1 else f"{len(ahead)} jobs go"
+        yield f"  {jobs} first: {names}{more}; see sdlab queue, or end one with: sdlab stop RUN"
 
 
 def result_of(lab: Lab, run_id: str, wait: bool, as_json: bool) -> dict[str, Any] | None:

@@ -87,8 +87,9 @@ def _nothing(choice: Document) -> list[Any]:
 
 def _chosen(scored: list[Document], query: Query) -> tuple[tuple[str, ...], str]:
     """The runs of the address, or the newest group (of ``task``); and what is wrong with them."""
-    known = {run["id"]: run for run in scored}
-    named = [name for name in query.get("runs", "").split(",") if name][:MOST_RUNS]
+    known = [run["id"] for run in scored]
+    given = [name for name in query.get("runs", "").split(",") if name][:MOST_RUNS]
+    named = [_whole_id(name, known) for name in given]
     missing = [name for name in named if name not in known]
     told = f"runs: no run with scores is called {', '.join(missing)}" if missing else ""
     if named:
@@ -98,6 +99,12 @@ def _chosen(scored: list[Document], query: Query) -> tuple[tuple[str, ...], str]
     return tuple(run["id"] for run in scored if newest and run["group"] == newest[0]["group"])[
         :MOST_RUNS
     ], told
+
+
+def _whole_id(name: str, known: Sequence[str]) -> str:
+    """The id that begins so, as commands print it, if there is one; else ``name``."""
+    found = [run_id for run_id in known if run_id.startswith(name)]
+    return found[0] if len(found) == 1 else name
 
 
 def _find(lab: Lab, runs: tuple[str, ...]) -> Document:

@@ -125,6 +125,9 @@ class _Events:
     def plan(self, *values: Any) -> list[Any]:
         """What this launch would do, and the mistakes that are in its way."""
         form = _form(values)
+        if not form.value("task") and not form.value("model"):
+            # While the browser fills the form, these two come last: no mistake of anybody's.
+            return [gr.skip()] * 4
         configs, mistakes = configure(self._lab, form)
         if mistakes:
             nothing = {"stale": True}

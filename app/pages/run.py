@@ -11,7 +11,8 @@ from app.components.looks import Query
 from app.components.shell import head, keep_live
 from app.components.view import QUIET, view
 from app.plots import chart, metric_figure, no_chart, score_figure
-from backend.documents import as_yaml
+from backend.config import RunConfig
+from backend.documents import as_yaml, validate
 from backend.errors import SdlabError
 from backend.lab import Lab
 
@@ -74,7 +75,7 @@ def _contents(lab: Lab, query: Query) -> list[Any]:
         "adapter": files[-1] if files else None,
         "alarms": alarms,
         "group": lab.views.group(run["group"]) if run["group"] else [run["id"]],
-        "premise": run["result"].get("premise", {}).get("sentence"),
+        "premise": _premise(lab, run),
         "overruled": run["result"].get("overruled"),
         **lab.views.worker(run["id"]),
     }
@@ -92,6 +93,18 @@ def _contents(lab: Lab, query: Query) -> list[Any]:
         _metrics(lab.views.metrics(run["id"], list(_CURVES))),
         details,
     ]
+
+
+def _premise(lab: Lab, run: dict[str, Any]) -> str:
+    """What this run, or else another job, measured of its premise; empty where it rests on none."""
+    own = run["result"].get("premise", {}).get("sentence")
+    if own or run["kind"] != "train":
+        return f"Premise {own}." if own else ""
+    try:
+        words = lab.premise_words(validate(RunConfig, run["config"], run["id"]))
+    except SdlabError:  # its task is gone
+        return ""
+    return words and f"{words[0].upper()}{words[1:]}."
 
 
 def _log(lab: Lab, run: str, find: str, level: str) -> dict[str, str]:

@@ -44,7 +44,7 @@
       el("p", { class: "sd-facts" }, el("strong", { class: "sd-is-" + run.state }, run.state), " · ", facts(value)),
       run.progress.total ? sdlab.progress(run.progress) : "",
       error || "",
-      value.premise ? el("p", {}, "Premise ", value.premise + ".") : "",
+      value.premise ? el("p", {}, value.premise) : "",
       value.overruled ? el("p", { id: "run-overruled" }, value.overruled + ".") : "",
       value.alarms.length ? el("ul", { class: "sd-alarm" }, value.alarms.map((sentence) => el("li", {}, sentence))) : el("p", {}, "Alarms: none."),
       el("p", { class: "sd-links" },

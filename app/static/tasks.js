@@ -30,7 +30,7 @@
       el("td", {}, task.scorer), el("td", {}, runs(task)),
       el("td", {}, el("a", { href: sdlab.link("launch", { task: task.name }), "data-key": "launch-" + task.name, "aria-label": "Launch a run on " + task.name }, "Launch")));
     const heads = [["Task"], ["Version", 1], ["Training rows", 1], ["Held out", 1], ["Size", 1], ["Scorer"], ["Runs"], [""]];
-    place.replaceChildren(top, el("table", { class: "sd-tasks-table" },
+    place.replaceChildren(top, el("table", { class: "sd-tasks-table sd-tasks-list" },
       sdlab.head(heads),
       el("tbody", {}, value.tasks.map(line))));
   };

@@ -64,8 +64,8 @@
       return;
     }
     // An answer to an earlier question: the one to the present question follows.
-    if (query.get("run") !== value.run.id || (query.get("step") && query.get("step") !== String(value.step))) return;
-    if (query.get("step") !== String(value.step) || query.get("trace") !== value.chosen) sdlab.setQuery({ step: value.step, trace: value.chosen });
+    if (!value.run.id.startsWith(query.get("run")) || (query.get("step") && query.get("step") !== String(value.step))) return;
+    if (query.get("run") !== value.run.id || query.get("step") !== String(value.step) || query.get("trace") !== value.chosen) sdlab.setQuery({ run: value.run.id, step: value.step, trace: value.chosen });
     const names = Object.fromEntries(value.runs.map((run) => [run.id, run.name + " · " + run.method]));
     const kinds = { all: "all", watched: "watched (" + value.kinds.watched + ")", sampled: "sampled (" + value.kinds.sampled + ")" };
     const most = Math.max(0, ...value.traces.map((trace) => trace.divergence || 0));

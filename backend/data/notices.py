@@ -112,8 +112,8 @@ def _warn_of_long_rows(gathered: Gathering, places: Numbers, findings: Findings)
     findings.warn(
         "long_row",
         len(long),
-        f"{count_of(len(long), 'row')} ({_places(gathered, long)}) have over {limit:,.0f} "
-        "characters, far more than most; those that do not fit the model's context are skipped in "
+        f"{count_of(len(long), 'row')} ({_places(gathered, long)}) with over {limit:,.0f} "
+        "characters, far more than most: what does not fit the model's context is skipped in "
         "training",
     )
 
@@ -127,7 +127,7 @@ def _warn_of_invisible(gathered: Gathering, places: Numbers, findings: Findings)
         findings.warn(
             "invisible",
             len(found),
-            f"{count_of(len(found), 'row')} ({_places(gathered, found)}) hold characters that "
+            f"{count_of(len(found), 'row')} ({_places(gathered, found)}) with characters that "
             f"nobody sees, such as U+{ord(mark):04X}; they are kept: remove them if they are not "
             "meant",
         )

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from backend.atomic import PARTIAL, file_sha256, folder_sha256, new_file, new_folder, size_of
 from backend.errors import StateError, UserError, is_disk_full
-from backend.export.archive import pack
+from backend.export.archive import check_kind, pack
 from backend.text.model_files import read_text_files
 from backend.text.tokenizer import TextTokenizer
 
@@ -96,7 +96,8 @@ def write_adapter(
 
 
 def _check_target(target: Path, is_zip: bool, replace: bool) -> None:
-    """Raises StateError where something is that must not be lost."""
+    """Raises StateError where something is that must not be lost, and UserError for its kind."""
+    check_kind(target)
     if not target.exists():
         return
     is_folder = target.is_dir()

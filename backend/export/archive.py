@@ -7,8 +7,25 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from backend.errors import UserError
+
 # The first time that a ZIP file can hold.
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+# A folder with such a name would be taken for a file.
+_NOT_WRITTEN: Final = frozenset(
+    {".7z", ".bz2", ".gz", ".rar", ".safetensors", ".tar", ".tgz", ".xz", ".zst"}
+)
+
+
+def check_kind(target: Path) -> None:
+    """Raises UserError for a name that asks for a kind of file which no export writes."""
+    kind = target.suffix.lower()
+    if kind in _NOT_WRITTEN:
+        raise UserError(
+            f"no {kind} file is written",
+            where=str(target),
+            remedy="name a folder, or a file that ends in .zip",
+        )
 
 
 def pack(folder: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from backend.atomic import file_sha256, new_file, new_folder, size_of
 from backend.errors import Fault, StateError, UserError, stored_error
-from backend.export.archive import pack
+from backend.export.archive import check_kind, pack
 from backend.jobs.checkpoints import find_checkpoint
 from backend.jobs.documents import Document
 from backend.jobs.estimates import check_memory
@@ -22,6 +22,7 @@ JOB_FORMATS: Final = ("merged", "gguf")
 
 def check_target(target: Path, form: str) -> None:
     """Raises StateError where something is already, and UserError for a name that does not fit."""
+    check_kind(target)
     if target.exists():
         raise StateError(
             "there is something at this place already",

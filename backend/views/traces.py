@@ -137,9 +137,11 @@ _PLAIN: Final = (
 
 
 def _traced(database: Database, run_id: str) -> tuple[Run, list[int]]:
-    run = Runs(database).get(run_id)
-    if run is None:
+    # Or the beginning of an id, as commands print it.
+    found = [run for run in Runs(database).find(run_id) if run.id.startswith(run_id)]
+    if len(found) != 1:
         raise NotFound(f'there is no run "{run_id}"', where="run", remedy="choose one of the list")
+    run = found[0]
     steps = Traces(database).steps(run.id)
     if not steps:
         raise NotFound(

@@ -17,7 +17,7 @@ from app.forgetting_plots import (
     probe_figure,
     run_styles,
 )
-from app.plots import BASE, STUDENT, TEACHER
+from app.plots import BASE, STUDENT, TEACHER, metric_figure, score_figure
 
 STYLE = Style("#009e73", "circle", "solid")
 
@@ -47,6 +47,18 @@ def test_a_probe_has_a_band_a_line_and_large_marks_that_are_not_joined() -> None
     assert list(marks.error_y.array) == pytest.approx([0.1, 0.1])
     assert (list(base.y), base.line.color, base.line.dash) == ([0.2, 0.2], BASE, "dash")
     assert {line.line.color, marks.marker.color, band.fillcolor} == {STYLE.colour}
+
+
+def test_few_steps_are_counted_one_by_one() -> None:
+    """Halves of a step there are none; many steps are left to plotly."""
+    for last, ticks in ((2, 1), (60, None)):
+        points = [point(0, 0.1), point(last, 0.5)]
+        figures = (
+            probe_figure([ProbeCurve("a", STYLE, [], points)]),
+            score_figure({"task": points}),
+            metric_figure({"loss": [[0, 3.0], [last, 1.0]]}),
+        )
+        assert [figure.layout.xaxis.dtick for figure in figures] == [ticks] * 3
 
 
 def test_a_probe_asked_at_the_ends_only_is_a_line_between_them() -> None:

@@ -8,13 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from app.pages.forgetting import _charts, _chosen, _find, _values
+from app.pages.launch import _Events
+from app.pages.launch_form import field_values
+from app.pages.launch_start import start
+from app.pages.once import Once
+from app.pages.run import _premise
 from app.pages.traces import _index
 from backend.bootstrap import build_lab
 from backend.jobs.launchers import LAUNCHERS
 from backend.lab import Lab
+from backend.methods import resolve
 from backend.settings import Settings
 from tests.views.stored_runs import add_run, add_scores, add_trace
 
@@ -47,6 +54,47 @@ def test_traces_follow_the_address(lab: Lab) -> None:
         "No sampled traces at this step."
     )
     assert "steps" not in _index(lab, {})
+
+
+def test_the_beginning_of_an_id_names_a_run_as_it_does_in_a_terminal(lab: Lab) -> None:
+    runs = [add_run(lab.database, name, id=name * 12) for name in ("a", "b")]
+    for run in runs:
+        add_trace(lab.database, run, 0)
+        add_scores(lab.database, run, "prior:facts", 0, {"x": 1.0})
+    assert _index(lab, {"run": "aaaaaaaa"})["run"]["id"] == runs[0].id
+    assert "there is no run" in _index(lab, {"run": "a run"})["missing"]
+    listed = lab.views.scored_runs()
+    assert _chosen(listed, {"runs": "bbbb,a"}) == ((runs[1].id, runs[0].id), "")
+
+
+def test_a_run_shows_the_premise_that_it_or_another_job_measured(lab: Lab) -> None:
+    add_run(lab.database)
+    teacher, evaluate = {"context": "earlier-turn"}, {"premise": False}
+    config = resolve({"method": "sdft/small-model", "task": "lights@1", "model": "m",
+                      "teacher": teacher, "evaluate": evaluate})  # fmt: skip
+    run = {"id": "r", "kind": "train", "result": {}, "config": config.model_dump()}
+    assert _premise(lab, run) == "The premise in form earlier-turn is not measured yet."
+    check = {"verdict": "go", "teacher": {"score": 0.75}}
+    found = {"student": {"score": 0.25, "n": 8}, "by_context": {"earlier-turn": check},
+             "context": "earlier-turn"}  # fmt: skip
+    job = add_run(lab.database, "check", kind="premise", result={"premise": found}, model="m")
+    assert _premise(lab, run) == (
+        "The premise is go: in form earlier-turn the teacher scores 75% against the student's 25% "
+        f"on 8 rows (check, {job.id[:8]})."
+    )
+    own = {**run, "result": {"premise": {"sentence": "weak: of its own"}}}
+    assert _premise(lab, own) == "Premise weak: of its own."
+    assert _premise(lab, {**run, "config": {"model": "m"}}) == "", "of another version of the lab"
+    assert _premise(lab, {**run, "kind": "evaluate", "config": {}}) == ""
+
+
+def test_a_launch_form_that_is_being_filled_has_no_mistakes_yet(lab: Lab) -> None:
+    """A browser fills in task and model last, and asks for the plan meanwhile."""
+    _, _, *rest = field_values(start(lab, {})[0])
+    events = _Events(lab, Once())
+    assert events.plan(None, None, *rest, False, False) == [gr.skip()] * 4
+    told, *_ = events.plan(None, "bundled:smollm2-135m-instruct", *rest, False, False)
+    assert told["problems"]["launch-task"] == "no task is chosen; choose one"
 
 
 def scored(lab: Lab, name: str, **values: Any) -> str:

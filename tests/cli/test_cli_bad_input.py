@@ -159,3 +159,26 @@ def test_a_7b_model_is_refused_before_anything_is_queued(call: Call, with_task: 
     contract.check(contract.Refused, refused.document)
     assert "GiB of memory" in refused.err or "would take" in refused.err
     assert call("runs", "--json").done() == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["backup", "{place}"],
+        ["task", "export", "lights", "--to", "{place}"],
+        ["task", "add", "{rows}", "--name", "other", "--faulty-to", "{place}"],
+    ],
+    ids=["backup", "task export", "task add"],
+)
+def test_a_place_that_cannot_be_written_is_the_users_to_put_right(
+    command: list[str], call: Call, stored: Callable[[], object], rows_file: Path
+) -> None:
+    """Below a file no folder can be made, whoever asks."""
+    place, before = rows_file / "folder" / "out.jsonl", stored()
+    words = [word.format(place=place, rows=rows_file) for word in command]
+    refused = call(*words, "--json")
+    assert refused.code == 2
+    contract.check(contract.Refused, refused.document)
+    assert refused.document["error"]["where"] == str(place)
+    assert "the file cannot be written (" in refused.err
+    assert stored() == before

@@ -79,7 +79,7 @@ def test_a_line_of_ten_megabytes_is_read_and_warned_of(tmp_path: Path) -> None:
     rows = [*pairs(4), {"prompt": "x" * (10 << 20), "answer": "y"}]
     loaded = load(write(tmp_path / "x.jsonl", rows), max_mib=20)
     (warning,) = loaded.report.warnings
-    assert warning.startswith("1 row (row 5) have over 2,000 characters")
+    assert warning.startswith("1 row (row 5) with over 2,000 characters")
 
 
 def test_a_row_that_never_ends_is_passed_over(tmp_path: Path) -> None:

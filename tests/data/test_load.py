@@ -155,7 +155,7 @@ def test_constant_answers_are_warned_of(tmp_path: Path) -> None:
 def test_wildly_long_rows_are_warned_of(tmp_path: Path) -> None:
     rows = [*pairs(8), {"prompt": "q", "answer": "y" * 5000}]
     (warning,) = load(write(tmp_path / "x.jsonl", rows)).report.warnings
-    assert warning.startswith("1 row (row 9) have over 2,000 characters")
+    assert warning.startswith("1 row (row 9) with over 2,000 characters")
 
 
 def test_a_column_that_may_belong_to_the_prompt_is_warned_of(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_characters_that_nobody_sees_are_told_of(tmp_path: Path) -> None:
         {"prompt": "c\td", "answer": "\u202e"},
     ]
     (warning,) = load(write(tmp_path / "x.jsonl", rows)).report.warnings
-    assert warning.startswith("2 rows (rows 4, 5) hold characters that nobody sees, such as U+001B")
+    assert warning.startswith("2 rows (rows 4, 5) with characters that nobody sees, such as U+001B")
 
 
 def test_an_input_follows_its_instruction(tmp_path: Path) -> None:

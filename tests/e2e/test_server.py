@@ -112,8 +112,9 @@ def test_a_taken_port_leads_to_the_next_one(server: LiveServer, tmp_path: Path) 
         assert server.port < port < server.port + 100
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 0
+    assert f"port {server.port} is taken" in err
 
 
 def test_listening_beyond_this_machine_needs_a_password(tmp_path: Path) -> None:

@@ -216,3 +216,14 @@ def test_a_place_that_cannot_be_written_is_told_in_words(
         write_adapter(source, "a card", tmp_path / "file" / name)
     assert raised.value.exit_code == 2
     assert raised.value.remedy
+
+
+@pytest.mark.parametrize("name", ["adapter.tar", "adapter.tar.GZ", "adapter.safetensors"])
+def test_a_kind_of_file_that_is_not_written_is_refused(
+    source: AdapterSource, tmp_path: Path, name: str
+) -> None:
+    """A folder of that name would look like the file."""
+    with pytest.raises(UserError, match="file is written") as raised:
+        write_adapter(source, "a card", tmp_path / name)
+    assert raised.value.remedy == "name a folder, or a file that ends in .zip"
+    assert not (tmp_path / name).exists()
