@@ -10,14 +10,14 @@ BATCH_ROWS: Final = 32
 BATCH_TOKENS: Final = 16_384
 
 
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The places of all lengths, shortest first: at most so many rows, and so many tokens padded.
+def batches(lengths: Sequence[int], rows: int = BATCH_ROWS) -> Iterator[list[int]]:
+    """The places of all lengths, shortest first: at most ``rows``, and so many tokens padded.
 
     What is longer than that alone is read alone.
     """
     together: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        is_full = len(together) == BATCH_ROWS
+        is_full = len(together) == rows
         if together and (is_full or (len(together) + 1) * lengths[place] > BATCH_TOKENS):
             yield together
             together = []

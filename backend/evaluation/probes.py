@@ -31,6 +31,8 @@ from backend.training.rollouts import demonstration_ids
 
 Row = TypeVar("Row")
 KL_ROWS: Final = 8
+# Each has several choices, and what was read of it is copied for every one.
+QUESTIONS: Final = 16
 _TOO_LONG: Final = Score(0.0, "the prompt is too long for the model")
 # Raised when scoring changes, so that stored evaluations of base models are not reused.
 SCORING: Final = 2
@@ -180,7 +182,7 @@ class ChoiceProbe:
         rows = some(self.rows, limit, _id)
         items: dict[int, Item] = {}
         with model.merged():
-            for span in batches([len(row["question"]) for row in rows]):
+            for span in batches([len(row["question"]) for row in rows], QUESTIONS):
                 logprobs = choice_logprobs(model, [rows[i] for i in span])
                 items |= {i: self._item(rows[i], s) for i, s in zip(span, logprobs, strict=True)}
         return [items[i] for i in range(len(rows))]
