@@ -14,6 +14,7 @@ from fastapi.middleware import Middleware
 
 from app.access.doors import Door, OpenDoor, PasswordDoor
 from app.access.sign_in import UsersDoor
+from app.components.sessions import MOST, remember_little
 from app.guards import Guard
 from app.pages import build_pages
 from app.routes import STATIC, own_routes
@@ -80,6 +81,7 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
         css_paths=sorted(STATIC.glob("*.css")),
         max_file_size=f"{settings.max_upload_mib}mb",
         root_path=settings.root_path.rstrip("/"),
+        state_session_capacity=MOST,
         app_kwargs={
             "routes": [*door.routes, *own_routes(lab)],
             "middleware": [
@@ -96,6 +98,7 @@ def serve(lab: Lab, host: str = "127.0.0.1", port: int | None = None) -> Server:
             "redoc_url": None,
         },
     )
+    remember_little(pages)
     stopped = threading.Event()
     supervision = threading.Thread(
         target=_supervise, args=(lab, url, stopped), name="supervisor", daemon=True

@@ -29,20 +29,19 @@ class Metrics:
 
     def series(self, run_id: str, key: str, after: int = -1) -> list[tuple[int, float]]:
         """(step, value) of one curve in order, from the first step after ``after``."""
-        return self.series_of([run_id], key, after)[run_id]
-
-    def series_of(
-        self, run_ids: Sequence[str], key: str, after: int = -1
-    ) -> dict[str, list[tuple[int, float]]]:
-        """One curve of each of these runs, as :meth:`series` gives it, in one query."""
-        series: dict[str, list[tuple[int, float]]] = {run_id: [] for run_id in run_ids}
-        statement = select(Metric.run_id, Metric.step, Metric.value).where(
-            Metric.run_id.in_(run_ids), Metric.key == key, Metric.step > after
+        statement = select(Metric.step, Metric.value).where(
+            Metric.run_id == run_id, Metric.key == key, Metric.step > after
         )
         with self._database.read() as session:
-            for run_id, step, value in session.execute(statement.order_by(Metric.step)):
-                series[run_id].append((step, _number(value)))
-        return series
+            found = session.execute(statement.order_by(Metric.step))
+            return [(step, _number(value)) for step, value in found]
+
+    def newest(self, run_id: str, key: str, most: int) -> list[float]:
+        """The last values of one curve, at most so many, the newest first."""
+        statement = select(Metric.value).where(Metric.run_id == run_id, Metric.key == key)
+        with self._database.read() as session:
+            found = session.scalars(statement.order_by(Metric.step.desc()).limit(most))
+            return [_number(value) for value in found]
 
     def latest(self, run_id: str) -> dict[str, float]:
         """The newest value of each curve."""

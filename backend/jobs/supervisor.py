@@ -179,7 +179,8 @@ class Supervisor:
         for gone in self._watches.keys() - claims:
             self._let_go(gone)
         for run in active:
-            watch = self._watches.setdefault(claim_of(run), Watch(-1, self._now_s))
+            found = Watch(-1, self._now_s, is_adopted=True)
+            watch = self._watches.setdefault(claim_of(run), found)
             watch.process = process_of_row(run) or watch.process
             if run.beat_seq != watch.beat_seq or forget_silence:
                 watch.beats(run.beat_seq, self._now_s)
@@ -202,6 +203,10 @@ class Supervisor:
             self._settle(run, watch, self._silence())
         elif run.stop_requested:
             self._cancel(run, watch)
+        elif watch.is_adopted and watch.process is not None:
+            watch.is_adopted = False
+            message = f"its worker (process {watch.process.pid}) goes on under a new supervisor"
+            self._claims.tell(claim_of(run), "adopted", message, "info")
         elif watch.stalls(run, self._now_s, self._settings.stall_s):
             self._claims.tell(
                 claim_of(run),

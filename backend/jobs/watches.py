@@ -32,6 +32,8 @@ class Watch:
     place: tuple[int, str] = (-1, "")
     moved_s: float = 0.0
     is_stalled: bool = False
+    # Found under way by a supervisor that did not start it, and not yet told as such.
+    is_adopted: bool = False
     held_since_s: float | None = None
 
     def beats(self, beat_seq: int, now_s: float) -> None:

@@ -35,5 +35,5 @@ def worker_document(database: Database, run_id: str) -> Document:
 
 
 def _pace(database: Database, run_id: str) -> float | None:
-    latest = sorted(value for _, value in Metrics(database).series(run_id, "step_s")[-_STEPS:])
+    latest = sorted(Metrics(database).newest(run_id, "step_s", _STEPS))
     return latest[len(latest) // 2] if latest else None

@@ -18,8 +18,10 @@ from backend.jobs.supervisor import Supervisor
 from backend.settings import Settings
 from storage.claims import Process
 from storage.database import Database, migrate, open_database
+from storage.metrics import Metrics
 from storage.models import Run
 from storage.runs import Runs
+from tests.wholeness import assert_lab_whole
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
@@ -97,3 +99,20 @@ def wait_for(database: Database, supervisor: Supervisor) -> Callable[..., Run]:
         raise AssertionError(f"run {run_id} is {run.state} after {DEADLINE_S} s")
 
     return wait
+
+
+@pytest.fixture
+def assert_whole(database: Database, settings: Settings) -> Callable[..., None]:
+    """The lab is whole, and this run has counted each of its steps once."""
+
+    def check(run: Run, attempt: int, *told: str, state: str = "done") -> None:
+        assert_lab_whole(database, settings.home, *told)
+        found = Runs(database).get(run.id)
+        assert found is not None
+        assert (found.state, found.attempt) == (state, attempt), found.error
+        last = found.config["steps"] if state == "done" else found.step
+        counted = [(step, float(step)) for step in range(1, last + 1)]
+        assert Metrics(database).series(run.id, "step_again") == counted
+        assert Metrics(database).latest(run.id)["loss"] == 1 / last
+
+    return check

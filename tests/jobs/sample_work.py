@@ -28,6 +28,7 @@ def count(job: JobContext) -> None:
     ``freezes_database`` keeps the write lock meanwhile. ``die_at_rename`` kills it where that
     step's checkpoint, all written, would get its name. ``lags_s`` is the length of a step,
     ``save_s`` that of a checkpoint.
+    ``hungry_at`` is the step in which the first attempt asks for more memory than it may have.
     ``clock_jump_s`` sets the wall clock by so much after step 2, ``full_at`` is the step from
     which the database cannot grow for half a second, and ``parent`` leaves a child behind.
     """
@@ -46,6 +47,8 @@ def count(job: JobContext) -> None:
             os._exit(9)
         if step == config.get("hang_at"):
             _hang(job)
+        if step == config.get("hungry_at") and start == 0:
+            _need_memory()
         if step == config.get("full_at"):
             _fill(job.database.engine)
             job.recorder.event("long", "x" * 50_000)
@@ -69,13 +72,6 @@ def break_down(job: JobContext) -> None:
     raise ZeroDivisionError("one by none")
 
 
-def need_memory(job: JobContext) -> None:
-    """Asks for more memory than the process may have."""
-    used = psutil.Process().memory_info().vms
-    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
-    bytearray(512 << 20)
-
-
 def tell_device(job: JobContext) -> None:
     """Tells which GPU the process may see."""
     job.recorder.result({"device": os.environ.get("CUDA_VISIBLE_DEVICES")})
@@ -95,6 +91,12 @@ def set_wall_clock(by_s: float) -> None:
 def _die_at_rename(event: str, _arguments: object) -> None:
     if event == "os.rename":
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _need_memory() -> None:
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
+    bytearray(512 << 20)
 
 
 def _fill(engine: Engine) -> None:
@@ -136,4 +138,4 @@ def _last_checkpoint(job: JobContext) -> int:
     return max((int(path.name) for path in job.folder.glob("checkpoints/[0-9]*")), default=0)
 
 
-KINDS = {"count": count, "break": break_down, "hog": need_memory, "tell_device": tell_device}
+KINDS = {"count": count, "break": break_down, "tell_device": tell_device}

@@ -22,6 +22,7 @@ from storage.database import open_database
 from storage.metrics import Metrics, put_metrics
 from storage.runs import Runs
 from storage.supervisors import Supervisors
+from tests.wholeness import assert_lab_whole
 
 COUNTED = [(step, float(step)) for step in range(1, 9)]
 
@@ -75,19 +76,17 @@ def test_a_queued_run_is_done_by_a_detached_worker(database, add_run, wait_for, 
     assert "is done" in (settings.home / run.log_path).read_text()
 
 
-def test_a_killed_worker_is_replaced_and_goes_on_from_its_checkpoint(database, add_run, wait_for):
+def test_a_killed_worker_is_replaced_and_goes_on_from_its_checkpoint(
+    add_run, wait_for, assert_whole
+):
     run = wait_for(add_run(steps=8, die_at=5).id, "done", "failed", "lost")
 
-    assert run.state == "done", run.error
-    assert run.attempt == 2
     assert run.result == {"counted": 8, "from": 4}
-    assert Metrics(database).series(run.id, "step_again") == COUNTED, "none lost, none doubled"
-    assert "killed by SIGKILL, as happens when memory runs out; queued again (1 of 2" in _messages(
-        database, run
-    )
+    told = "killed by SIGKILL, as happens when memory runs out; queued again (1 of 2"
+    assert_whole(run, 2, told)
 
 
-def test_a_worker_that_always_dies_is_lost_in_words(database, add_run, wait_for):
+def test_a_worker_that_always_dies_is_lost_in_words(database, settings, add_run, wait_for):
     run = wait_for(add_run(steps=2, always_die_at=1).id, "done", "failed", "lost")
 
     assert (run.state, run.attempt) == ("lost", 2)
@@ -95,10 +94,11 @@ def test_a_worker_that_always_dies_is_lost_in_words(database, add_run, wait_for)
     assert "exit code 9" in run.error["message"]
     assert "worker.log" in run.error["where"]
     assert f"sdlab resume {run.id}" in run.error["remedy"]
+    assert_lab_whole(database, settings.home, "queued again", "tried 2 times")
 
 
 def test_a_silent_worker_is_killed_and_replaced(
-    database, add_run, wait_for, supervisor, clock, settings
+    database, add_run, wait_for, supervisor, clock, settings, assert_whole
 ):
     run = wait_for(add_run(steps=4, hang_at=3).id, until=_is_hanging(database))
     _freeze(database, run)
@@ -106,12 +106,11 @@ def test_a_silent_worker_is_killed_and_replaced(
         supervisor.tick()
         assert Runs(database).get(run.id).state == "running"
         clock.now_s += settings.lease_s / 3
-    again = wait_for(run.id, "lost", until=lambda found: found.attempt == 2)
-
-    assert f"silent for {settings.lease_s:g} s; queued again" in _messages(database, again)
+    wait_for(run.id, until=lambda found: found.attempt == 2)
     wait_for(run.id, until=_is_hanging(database))
     queue.stop(database, run.id)
     wait_for(run.id, "cancelled")
+    assert_whole(run, 2, f"silent for {settings.lease_s:g} s; queued again", state="cancelled")
 
 
 def test_a_supervisor_that_slept_does_not_call_workers_silent(

@@ -65,7 +65,7 @@ def test_any_other_error_is_a_fault_with_its_traceback(work, database):
 def test_a_kind_without_work_is_a_fault(work):
     run = work("dance")
     assert run.state == "failed"
-    assert 'kind "dance", only count, break, hog, tell_device' in run.error["message"]
+    assert 'kind "dance", only count, break, tell_device' in run.error["message"]
 
 
 def test_stopped_work_is_cancelled(work, database):

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from storage.claims import Claim, Process, hold
-from storage.models import ACTIVE, Run
+from storage.models import Run
 from storage.runs import Runs
+from tests.wholeness import assert_lab_whole
 
 ROOT = Path(__file__).parents[2]
 HERE = Process(pid=1, pid_created=2.0, boot_id="b", host="h")
@@ -109,7 +110,7 @@ def test_a_worker_that_dies_after_the_wish_to_stop_is_cancelled(claims, enqueue,
     assert Runs(database).get(claim.run_id).error is None
 
 
-def test_eight_processes_claim_five_hundred_runs_once_each(claims, database):
+def test_eight_processes_claim_five_hundred_runs_once_each(claims, database, tmp_path):
     claims.ensure_slots([f"cpu:{number}" for number in range(3)])
     runs = [Run(name=f"run {number}", kind="train", config={}) for number in range(500)]
     ids = {run.id for run in Runs(database).enqueue(*runs)}
@@ -129,4 +130,5 @@ def test_eight_processes_claim_five_hundred_runs_once_each(claims, database):
     lines = [line.split() for output in outputs for line in output.splitlines()]
     assert sorted(run_id for run_id, _ in lines) == sorted(ids)
     assert {attempt for _, attempt in lines} == {"1"}
-    assert Runs(database).all(states=ACTIVE) == []
+    assert {run.id for run in Runs(database).all(states=["done"])} == ids
+    assert_lab_whole(database, tmp_path)

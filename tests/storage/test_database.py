@@ -27,6 +27,7 @@ from storage.evaluations import Evaluations
 from storage.models import Base, Metric, Run, Task
 from storage.runs import Runs
 from storage.tasks import Tasks
+from tests.wholeness import assert_lab_whole
 
 HERE = Path(__file__).parent
 
@@ -145,13 +146,11 @@ def test_a_migration_killed_half_way_leaves_the_schema_as_it_was_and_runs_again(
     assert killed.returncode == -signal.SIGKILL
     assert schema_state(database) == "current", "as it was before"
     assert Evaluations(database).items("none") == []
-    if database.is_sqlite:
-        with database.read() as session:
-            assert session.scalar(text("PRAGMA integrity_check")) == "ok"
-            assert session.execute(text("PRAGMA foreign_key_check")).all() == []
+    assert_lab_whole(database, tmp_path, waiting=[kept.id])
     migrate(database, migrations)
     assert schema_state(database, migrations) == "current"
     assert Runs(database).get(kept.id).name == "kept"
+    assert_lab_whole(database, tmp_path, waiting=[kept.id])
 
 
 def test_migrating_from_several_threads_at_once_works(tmp_path):
