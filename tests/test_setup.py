@@ -94,6 +94,7 @@ def test_make_alone_lists_the_commands(make: Setup) -> None:
         "test",
         "bench",
         "bench-step",
+        "bench-rollouts",
         "bench-pages",
         "bench-upload",
         "soak",
