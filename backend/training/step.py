@@ -147,17 +147,12 @@ def step_generator(model: LanguageModel, seed: int, step: int) -> torch.Generato
     return generator.manual_seed(seed * SEED_STRIDE + step)
 
 
-def micro_batches(config: RunConfig, rows: int) -> list[slice]:
-    """The spans of rows that go through the network together."""
-    size = config.micro_batch_size or rows
-    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
-
-
 def own_spans(trainer: Trainer, rows: int) -> list[slice]:
     """This process's share of the rows, in spans that go through the network together."""
     share = trainer.ranks.share(rows)
-    spans = micro_batches(trainer.config, len(share))
-    return [slice(share.start + span.start, share.start + span.stop) for span in spans]
+    size = trainer.config.micro_batch_size or max(1, len(share))
+    starts = range(share.start, share.stop, size)
+    return [slice(start, min(start + size, share.stop)) for start in starts]
 
 
 def _packed(model: LanguageModel, prompts: list[list[int]], rollouts: Rollouts) -> Batch:
@@ -167,7 +162,10 @@ def _packed(model: LanguageModel, prompts: list[list[int]], rollouts: Rollouts) 
 def _teacher_pass(
     trainer: Trainer, prompts: Prompts, rollouts: Rollouts, student: Batch
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The teacher's hidden states [N, H] on the same completion tokens, and its log p(y) [B, T]."""
+    """The teacher's hidden states [N, H] on the same completion tokens, and its log p(y) [B, T].
+
+    The latter only where somebody asks for it, since it takes logits of its own.
+    """
     if prompts.teacher is None:
         return None, None
     model = trainer.model
@@ -176,6 +174,9 @@ def _teacher_pass(
         spans = own_spans(trainer, len(batch))
         hidden_NH = torch.cat([completion_hidden(model, batch.rows(span)) for span in spans])
     hidden_NH = trainer.ranks.join(hidden_NH)
+    config = trainer.config
+    if config.token_weights.stop_below <= 0 and config.divergence.support != "sampled-token":
+        return hidden_NH, None
     logprobs_N = token_logprobs(
         model.head, hidden_NH, student.completion_ids_N, trainer.temperatures.teacher
     )
