@@ -14,11 +14,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from app.cli import main
+from storage.database import open_database
 from storage.staging import STAGING
 from tests.cli import contract
 from tests.cli.command import Command, Outcome, environment
 from tests.integration.small_disks import SmallDisk, small_disk
 from tests.lab.tiny_tasks import rows, write_rows
+from tests.wholeness import assert_lab_whole
 
 MIB = 1 << 20
 
@@ -34,6 +36,15 @@ def contents(home: Path) -> tuple[list[Any], list[Any]]:
     stored[0] = [row for row in stored[0] if STAGING not in row]
     files = [path for path in home.rglob("*") if path.is_file() and "lab.sqlite" not in path.name]
     return stored, sorted(files)
+
+
+def assert_whole_at(home: Path, *told: str) -> None:
+    """What holds after any fault, of the lab at ``home``."""
+    database = open_database(f"sqlite:///{home / 'lab.sqlite'}")
+    try:
+        assert_lab_whole(database, home, *told)
+    finally:
+        database.close()
 
 
 @pytest.fixture(params=[100])
@@ -136,11 +147,13 @@ def test_a_checkpoint_larger_than_a_file_may_be_loses_nothing(
     assert run["checkpoints"] == run["artifacts"] == []
     assert run["progress"]["step"] == 2, "what was told before the failure is stored"
     contents(home)
+    assert_whole_at(home, "the disk is full", "sdlab resume")
     left = [path for path in (home / "runs").rglob("*") if path.name != "worker.log"]
     assert [path for path in left if path.is_file()] == []
     run = limited.with_room()("resume", run["id"], "--wait").done()
     assert (run["state"], run["attempt"], run["error"]) == ("done", 2, None)
     assert [point["step"] for point in run["checkpoints"]] == [2, 3]
+    assert_whole_at(home)
 
 
 def test_a_run_waits_for_room_on_the_disk_and_goes_on(tiny_folder: Path, tmp_path: Path) -> None:
@@ -165,4 +178,4 @@ def test_a_run_waits_for_room_on_the_disk_and_goes_on(tiny_folder: Path, tmp_pat
         run = contract.one_document(out)
         assert (run["state"], run["attempt"]) == ("done", 1)
         assert [point["step"] for point in run["checkpoints"]] == [2, 3]
-        contents(disk.command.home)
+        assert_whole_at(disk.command.home, "free some space, and the run goes on")
