@@ -22,7 +22,7 @@ from backend.models.products import product
 _SERVED: Final = frozenset({LlamaModel, MistralModel, Qwen2Model, Qwen3Model})
 _KERNEL: Final = "sdpa"
 _INPUTS: Final = frozenset(
-    {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache", "return_dict"}
+    {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache"}
 )
 
 # The weight [O, I] that linear layers with one input stand for, one below the other, and the bias.
@@ -66,7 +66,7 @@ class _Layer:
         self, normed_BLH: Tensor, turns: tuple[Tensor, Tensor], bias: Tensor | None, cache: Any
     ) -> Tensor:
         batch, length, _ = normed_BLH.shape
-        # Of each key: the queries that share it, then itself.
+        # All queries, then the keys, then the values.
         heads = self.read(normed_BLH.flatten(0, 1)).view(batch, length, -1, self.size)
         kv = heads.shape[2] // (self.shared_by + 2)
         query, key, value = torch.split(heads, [kv * self.shared_by, kv, kv], 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +19,14 @@ from backend.config import AdapterConfig
 from backend.errors import Fault, ModelError
 from backend.models.all_weights import AllWeights
 from backend.models.compute import Compute
+from backend.models.fused import serves
 from backend.models.lora import LoraAdapter
 from backend.models.products import use_products
 from backend.models.reading import reading
 from backend.models.trained import Trained
 from backend.text.tokenizer import TextTokenizer
+
+log = logging.getLogger(__name__)
 
 # What a model's digest is of: its text files, and so many of each tensor's first bytes.
 _TEXT_FILES: Final = frozenset({".json", ".jinja", ".model", ".txt"})
@@ -159,6 +163,8 @@ def load_model(
     network = network if four_bit else network.to(compute.device)
     network.eval().requires_grad_(False)
     use_products(network)
+    if not serves(network.base_model):
+        log.info("%s is read by transformers' own layers: its answers take longer", name)
     digest = weights_digest(folder) + ("-4bit" if four_bit else "")
     model = LanguageModel(name, network, tokenizer, compute, digest, is_four_bit=four_bit)
     _check_head(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,12 @@ def states(model: LanguageModel) -> Tensor:
 
 
 @pytest.mark.parametrize("family", [*FUSED, *OTHERS])
-def test_hidden_states_are_those_of_the_networks_own_layers(tmp_path: Path, family: str) -> None:
-    model = adapted(build_model(tmp_path, family=family))
+def test_hidden_states_are_those_of_the_networks_own_layers(
+    tmp_path: Path, family: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "backend"):
+        model = adapted(build_model(tmp_path, family=family))
+    assert ("its answers take longer" in caplog.text) != (family in FUSED)
     own = states(model)
     with model.merged():
         is_fused = isinstance(model.network.get_base_model().base_model.forward, FusedReader)
