@@ -41,7 +41,7 @@ class Work:
 def lab_trainer(folder: Path, work: Work, threads: int) -> Trainer:
     """The lab's trainer; no token ends a rollout early."""
     model = load_model("bench", folder, choose_compute(threads))
-    _write_on(model)
+    write_on(model)
     config = resolve(
         {
             "method": "sdft/paper",
@@ -73,7 +73,8 @@ def lab_trainer(folder: Path, work: Work, threads: int) -> Trainer:
     return make_trainer(model, config, None)
 
 
-def _write_on(model: LanguageModel) -> None:
+def write_on(model: LanguageModel) -> None:
+    """No token ends what the model writes."""
     model.tokenizer.eos_ids = frozenset({-1})
 
 

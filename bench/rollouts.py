@@ -35,6 +35,7 @@ from backend.training.loop import make_trainer
 from backend.training.packing import left_pad
 from backend.training.rollouts import demonstration_ids
 from backend.training.step import training_step
+from bench.engines import write_on
 from bench.machine import machine_document
 from bench.step import demonstrations
 
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     trainer = make_trainer(model, config, None)
     rows = demonstrations(400)
     own_ends = model.tokenizer.eos_ids
-    model.tokenizer.eos_ids = frozenset({-1})
+    write_on(model)
     results = [_compared(model, rows[-count:], options.pairs, False) for count in (8, 16, 32)]
     model.tokenizer.eos_ids = own_ends
     for step in range(LEARNED_STEPS):

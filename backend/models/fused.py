@@ -101,12 +101,15 @@ class FusedReader:
         cache_type = DynamicCache if given.get("use_cache") else type(None)
         if not known or torch.is_grad_enabled() or type(cache) is not cache_type:
             return self._own(*args, **inputs)
-        ids_BL = given["input_ids"]
-        batch, length = ids_BL.shape
+        ids_BL, mask = given["input_ids"], given.get("attention_mask")
+        positions_BL = given.get("position_ids")
         held = 0 if cache is None else cache.get_seq_length()
-        positions = given.get("position_ids", torch.arange(held, held + length)[None])
-        mask = given.get("attention_mask", torch.ones(batch, held + length))
-        hidden_BLH = self.read(ids_BL, mask.to(ids_BL.device), positions.to(ids_BL.device), cache)
+        reached = held + ids_BL.shape[1]
+        if positions_BL is None:
+            positions_BL = torch.arange(held, reached, device=ids_BL.device)[None]
+        if mask is None:
+            mask = ids_BL.new_ones(len(ids_BL), reached)
+        hidden_BLH = self.read(ids_BL, mask, positions_BL, cache)
         return BaseModelOutputWithPast(last_hidden_state=hidden_BLH, past_key_values=cache)
 
     def read(self, ids_BL: Tensor, mask: Tensor, positions_BL: Tensor, cache: Any) -> Tensor:

@@ -131,7 +131,7 @@ class LanguageModel:
         what an adapter adds.
         """
         is_exact = self.compute.dtype == torch.float32 and not self._is_four_bit
-        return reading(self.network, self._causal) if is_exact else contextlib.nullcontext()
+        return reading(self._causal) if is_exact else contextlib.nullcontext()
 
     def base_weights(self) -> contextlib.AbstractContextManager[None]:
         """The original model, without anything trained, while the block runs."""

@@ -25,12 +25,12 @@ _ROWS: Final = 8
 
 
 @contextlib.contextmanager
-def reading(network: Any, causal: Any) -> Iterator[None]:
+def reading(causal: Any) -> Iterator[None]:
     """The weights that layers stand for, as products read them best, while the block only reads.
 
-    ``causal`` is the network without its adapter's wrapping. What a :class:`FusedReader` knows, it
-    reads; elsewhere each linear layer is one product. The weights themselves are not touched: what
-    replaces them is a copy, gone after the block.
+    ``causal`` is a transformers model, with or without adapters in its layers. What a
+    :class:`FusedReader` knows, it reads; elsewhere each linear layer is one product. The weights
+    themselves are not touched: what replaces them is a copy, gone after the block.
     """
     backbone = causal.base_model
     kept: list[tuple[nn.Module, Any]] = []
@@ -45,7 +45,7 @@ def reading(network: Any, causal: Any) -> Iterator[None]:
                 replace(backbone, FusedReader(backbone, _merged))
                 layers = [causal.get_output_embeddings()]
             else:
-                layers = list(linear_layers(network))
+                layers = list(linear_layers(causal))
             for layer in layers:
                 weight_OI, bias_O = _merged([layer])
                 replace(layer, partial(product, weight_OI=weight_OI, bias_O=bias_O))

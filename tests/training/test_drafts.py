@@ -30,22 +30,26 @@ def model(
     return found
 
 
-def written(
-    model: LanguageModel,
-    sampling: Sampling,
-    drafts: Sequence[Sequence[int]] = (),
-    monkeypatch: pytest.MonkeyPatch | None = None,
-) -> tuple[list[list[int]], int]:
-    """The completions, and how often the network was asked."""
-    passes = [0]
-    backbone = model.backbone
+def count_passes(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often the network is asked from now on, as the only item."""
+    passes, backbone = [0], model.backbone
 
     def counted(**inputs: object) -> object:
         passes[0] += 1
         return backbone(**inputs)
 
-    if monkeypatch:
-        monkeypatch.setattr(model, "backbone", counted)
+    monkeypatch.setattr(model, "backbone", counted)
+    return passes
+
+
+def written(
+    model: LanguageModel,
+    sampling: Sampling,
+    drafts: Sequence[Sequence[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[list[list[int]], int]:
+    """The completions, and how often the network was asked."""
+    passes = count_passes(model, monkeypatch)
     generator = torch.Generator().manual_seed(7)
     return generate(model, prompts_of(model), sampling, generator, drafts), passes[0]
 
@@ -98,13 +102,7 @@ def test_drafted_tokens_follow_the_models_softmax(
     with torch.no_grad():
         ids = torch.tensor([prompt + draft[:2]])
         logits = model.network(input_ids=ids).logits[0, -1]
-    asked, backbone = [0], model.backbone
-
-    def counted(**inputs: object) -> object:
-        asked[0] += 1
-        return backbone(**inputs)
-
-    monkeypatch.setattr(model, "backbone", counted)
+    asked = count_passes(model, monkeypatch)
     generator = torch.Generator().manual_seed(1)
     sampling = Sampling(3, temperature=temperature, top_k=5)
     rows = [
