@@ -56,8 +56,8 @@ class _Layer:
     def __call__(
         self, hidden_BLH: Tensor, turns: tuple[Tensor, Tensor], bias: Tensor | None, cache: Any
     ) -> Tensor:
-        hidden_BLH += self._attend(_norm(self.norms[0], hidden_BLH), turns, bias, cache)
-        rows_NH = _norm(self.norms[1], hidden_BLH).flatten(0, 1)
+        hidden_BLH += self._attend(normed(self.norms[0], hidden_BLH), turns, bias, cache)
+        rows_NH = normed(self.norms[1], hidden_BLH).flatten(0, 1)
         gate_NM, up_NM = self.open(rows_NH).chunk(2, -1)
         hidden_BLH += self.down(self.act(gate_NM).mul_(up_NM)).view_as(hidden_BLH)
         return hidden_BLH
@@ -71,11 +71,11 @@ class _Layer:
         kv = heads.shape[2] // (self.shared_by + 2)
         query, key, value = torch.split(heads, [kv * self.shared_by, kv, kv], 2)
         if self.head_norms[0] is not None:
-            query, key = (_norm(n, x) for n, x in zip(self.head_norms, (query, key), strict=True))
-            turned = _turned(torch.cat([query, key], 2), *turns)
+            query, key = (normed(n, x) for n, x in zip(self.head_norms, (query, key), strict=True))
+            both = turned(torch.cat([query, key], 2), *turns)
         else:
-            turned = _turned(heads[:, :, : kv * (self.shared_by + 1)], *turns)
-        query, key = torch.split(turned, [kv * self.shared_by, kv], 2)
+            both = turned(heads[:, :, : kv * (self.shared_by + 1)], *turns)
+        query, key = torch.split(both, [kv * self.shared_by, kv], 2)
         key, value = key.transpose(1, 2), value.transpose(1, 2)
         if cache is not None:
             key, value = cache.update(key, value, self.place)
@@ -119,7 +119,7 @@ class FusedReader:
         bias = mask if mask.ndim == 4 else _bias(mask.bool(), ids_BL.shape[1], hidden_BLH.dtype)
         for layer in self._layers:
             hidden_BLH = layer(hidden_BLH, turns, bias, cache)
-        return _norm(self._norm, hidden_BLH)
+        return normed(self._norm, hidden_BLH)
 
 
 def serves(backbone: Any) -> bool:
@@ -137,11 +137,12 @@ def _slides(config: Any) -> bool:
     return getattr(config, "sliding_window", None) is not None
 
 
-def _norm(norm: Any, hidden: Tensor) -> Tensor:
+def normed(norm: Any, hidden: Tensor) -> Tensor:
+    """An RMSNorm of the last axis."""
     return rms_norm(hidden, norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
-def _turned(heads_BLND: Tensor, cos_BL1D: Tensor, sin_BL1D: Tensor) -> Tensor:
+def turned(heads_BLND: Tensor, cos_BL1D: Tensor, sin_BL1D: Tensor) -> Tensor:
     """Rotary positions (arXiv 2104.09864), in halves as transformers has them."""
     first, second = heads_BLND.chunk(2, -1)
     return (heads_BLND * cos_BL1D).addcmul_(torch.cat([-second, first], -1), sin_BL1D)

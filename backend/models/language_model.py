@@ -19,6 +19,8 @@ from backend.config import AdapterConfig
 from backend.errors import Fault, ModelError
 from backend.models.all_weights import AllWeights
 from backend.models.compute import Compute
+from backend.models.flat import FlatNetwork
+from backend.models.flat import serves as reads_flat
 from backend.models.fused import serves
 from backend.models.lora import LoraAdapter
 from backend.models.products import use_products
@@ -81,6 +83,7 @@ class LanguageModel:
         self._is_four_bit = is_four_bit
         self.head = _find_head(network)
         self._trained: Trained | None = None
+        self._flat: FlatNetwork | None = None
 
     @property
     def has_adapter(self) -> bool:
@@ -112,6 +115,7 @@ class LanguageModel:
         else:
             self._trained = LoraAdapter(self.network, config, self.name, seed)
         self.network = self._trained.network
+        self._flat = None
 
     @property
     def trained(self) -> Trained:
@@ -119,6 +123,14 @@ class LanguageModel:
         if self._trained is None:
             raise Fault("nothing of this model is trained", where=self.name)
         return self._trained
+
+    def flat(self) -> FlatNetwork | None:
+        """The backbone as it reads flat tokens; None where it cannot, or reads merged weights."""
+        backbone = self._causal.base_model
+        if (self._flat is None or not self._flat.is_current) and reads_flat(backbone):
+            self._flat = FlatNetwork(backbone)
+        is_merged = "forward" in backbone.__dict__
+        return self._flat if self._flat and self._flat.is_served and not is_merged else None
 
     def adapter_parameters(self) -> dict[str, nn.Parameter]:
         """The trained parameters by name."""

@@ -13,7 +13,7 @@ from transformers import DynamicCache
 from backend.models.language_model import LanguageModel
 from backend.training.cache import empty_cache, sees_all
 from backend.training.packing import Batch, left_pad, positions
-from backend.training.tree import LONGEST, can_read, read_tree, tree_of
+from backend.training.tree import LONGEST, can_mask, read_tree, tree_of
 
 # A shorter beginning costs more as a pass of its own than it spares.
 _WORTH_SHARING: Final = 8
@@ -92,8 +92,14 @@ def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
     """
     distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
     beginning = common_beginning(distinct)
+    flat = model.flat()
+    if flat is not None:
+        shared = beginning if beginning >= _WORTH_SHARING else 0
+        tree, device = tree_of(batch, distinct, shared), model.compute.device
+        places_N = torch.tensor(tree.predicting, dtype=torch.long, device=device)
+        return flat.read(tree.flat(device), places_N)
     sees_whole_rows = sees_all(empty_cache(model.network.config))
-    if sees_whole_rows and can_read(model):
+    if sees_whole_rows and can_mask(model):
         tree = tree_of(batch, distinct, beginning)
         if len(tree.ids) <= LONGEST:
             return read_tree(model, tree)

@@ -97,28 +97,42 @@ def test_what_is_shared_changes_no_gradient(
         torch.testing.assert_close(gradient / scale, expected / scale, atol=1e-6, rtol=0)
 
 
+def tokens_embedded(model: LanguageModel, prompts: list[list[int]]) -> list[tuple[int, ...]]:
+    """The shapes of the tokens that the network reads to predict completions."""
+    seen: list[tuple[int, ...]] = []
+    hook = model.network.get_input_embeddings().register_forward_pre_hook(
+        lambda _, given: seen.append(tuple(given[0].shape))
+    )
+    with torch.no_grad():
+        completion_hidden(model, pack(prompts, COMPLETIONS, PAD_ID, model.compute.device))
+    hook.remove()
+    return seen
+
+
+SHARED = [PROMPTS[0], PROMPTS[1], PROMPTS[0], PROMPTS[0]]
+# The beginning, two prompts' own tokens, completions but for their last tokens.
+ONCE = 10 + 1 + 4 + (1 + 0 + 3 + 2)
+
+
+def test_what_rows_share_is_read_once_and_nothing_is_padding(tiny_folder: Path) -> None:
+    assert tokens_embedded(load_tiny(tiny_folder), SHARED) == [(ONCE,)]
+
+
 @pytest.mark.parametrize(
     ("longest", "expected"),
     [
-        # One tree: beginning, three prompts' own tokens, completions but for their last tokens.
-        (512, [(1, 10 + 1 + 4 + (1 + 0 + 3 + 2))]),
+        # One tree.
+        (512, [(1, ONCE)]),
         # Too long for one: the beginning, two prompts' rests, four completions with padding.
         (20, [(1, 10), (2, 4), (4, 3)]),
     ],
 )
-def test_what_rows_share_is_read_once(
+def test_other_networks_read_what_rows_share_once(
     longest: int,
     expected: list[tuple[int, int]],
-    tiny_folder: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("backend.training.prefill.LONGEST", longest)
-    model, seen = load_tiny(tiny_folder), []
-    hook = model.network.base_model.register_forward_pre_hook(
-        lambda _, __, given: seen.append(tuple(given["input_ids"].shape)), with_kwargs=True
-    )
-    prompts = [PROMPTS[0], PROMPTS[1], PROMPTS[0], PROMPTS[0]]
-    with torch.no_grad():
-        completion_hidden(model, pack(prompts, COMPLETIONS, PAD_ID, model.compute.device))
-    hook.remove()
-    assert seen == expected
+    model = load_tiny(build_model(tmp_path, family="gpt2"))
+    assert tokens_embedded(model, SHARED) == expected

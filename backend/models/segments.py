@@ -1,0 +1,124 @@
+"""Attention among the tokens of a tree: who sees whom, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+
+@dataclass(frozen=True)
+class Level:
+    """S segments of up to Q tokens that see up to P tokens read before, and their own so far.
+
+    Their own tokens are neighbours in the sequence: ``tokens`` of it, of which segment after
+    segment ``place_n`` are the places in S x Q (None: all, no segment is shorter than others).
+    ``before_SP`` are the places in the sequence of those read before, ``sees_SQK`` (S may be 1)
+    tells who sees whom of P and Q together; both are None where nothing was read before.
+    """
+
+    tokens: slice
+    segments: int
+    length: int
+    place_n: Tensor | None
+    before_SP: Tensor | None
+    sees_SQK: Tensor | None
+
+
+@dataclass(frozen=True)
+class FlatTokens:
+    """N tokens with their positions, level after level."""
+
+    ids_N: Tensor
+    positions_N: Tensor
+    levels: Sequence[Level]
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How a token's heads lie: all queries, then the keys, then the values, each of one size."""
+
+    size: int
+    scale: float
+    queries_a_key: int
+
+    def queries(self, heads: int) -> int:
+        """How many of a token's heads are queries."""
+        return heads // (self.queries_a_key + 2) * self.queries_a_key
+
+
+class LevelAttention:
+    """Softmax attention of one level's tokens."""
+
+    def __init__(self, level: Level, heads: Heads, dtype: torch.dtype) -> None:
+        self._level, self._heads = level, heads
+        self._bias: Tensor | None = None
+        if level.sees_SQK is not None:
+            # Queries that share a key are rows of one product.
+            sees = level.sees_SQK[:, None].repeat(1, 1, heads.queries_a_key, 1)
+            bias = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
+            self._bias = bias.masked_fill_(~sees, torch.finfo(dtype).min)
+
+    def forward(self, heads_NhD: Tensor) -> Tensor:
+        """What the level's n tokens attend to, [n, queries * D]."""
+        return self._outside(self._attended(*self._inside(heads_NhD)).flatten(2))
+
+    def backward(self, heads_NhD: Tensor, gradient_nA: Tensor, into_NhD: Tensor) -> None:
+        """Adds the heads' gradients to ``into_NhD``; attention is computed once more."""
+        level, queries = self._level, self._heads.queries(heads_NhD.shape[1])
+        given = [each.detach().requires_grad_() for each in self._inside(heads_NhD)]
+        with torch.enable_grad():
+            found = self._attended(*given)
+        asked = self._padded(gradient_nA).view_as(found)
+        query, keys = torch.autograd.grad(found, given, asked)
+        before = 0 if level.before_SP is None else level.before_SP.shape[1]
+        own = torch.cat([query, keys[:, before:]], 2)
+        into_NhD[level.tokens] += self._outside(own)
+        if level.before_SP is not None:
+            into_NhD[:, queries:].index_add_(
+                0, level.before_SP.flatten(), keys[:, :before].flatten(0, 1)
+            )
+
+    def _inside(self, heads_NhD: Tensor) -> tuple[Tensor, Tensor]:
+        """The level's queries [S, Q, q, D], and the keys and values [S, P + Q, k, D] they see."""
+        level, queries = self._level, self._heads.queries(heads_NhD.shape[1])
+        own = self._padded(heads_NhD[level.tokens])
+        query, keys = own[:, :, :queries], own[:, :, queries:]
+        if level.before_SP is None:
+            return query, keys
+        before = heads_NhD[:, queries:].index_select(0, level.before_SP.flatten())
+        before = before.view(*level.before_SP.shape, *before.shape[1:])
+        return query, torch.cat([before, keys], 1)
+
+    def _attended(self, query_SQqD: Tensor, keys_SKkD: Tensor) -> Tensor:
+        """[S, Q, q, D]."""
+        segments, length, heads, size = query_SQqD.shape
+        query = query_SQqD.transpose(1, 2)
+        key, value = keys_SKkD.transpose(1, 2).chunk(2, 1)
+        if self._bias is None:
+            groups = self._heads.queries_a_key
+            key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
+        else:
+            query = query.reshape(segments, key.shape[1], -1, size)
+        found = scaled_dot_product_attention(
+            query, key, value, self._bias, is_causal=self._bias is None, scale=self._heads.scale
+        )
+        return found.reshape(segments, heads, length, size).transpose(1, 2)
+
+    def _padded(self, rows: Tensor) -> Tensor:
+        """[S, Q, ...] of the level's n rows; zeros where a segment is shorter."""
+        shape = (self._level.segments, self._level.length, *rows.shape[1:])
+        if self._level.place_n is None:
+            return rows.view(shape)
+        padded = rows.new_zeros(shape)
+        padded.flatten(0, 1).index_copy_(0, self._level.place_n, rows)
+        return padded
+
+    def _outside(self, padded: Tensor) -> Tensor:
+        """The level's n rows out of [S, Q, ...]."""
+        rows = padded.flatten(0, 1)
+        place_n = self._level.place_n
+        return rows if place_n is None else rows.index_select(0, place_n)
