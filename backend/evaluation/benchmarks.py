@@ -45,7 +45,7 @@ class BenchmarkProbe:
 
     def identity(self, limit: int) -> str:
         version = importlib.metadata.version("lm-eval")
-        return f"lm-eval {version} likelihoods by the lab {limit}"
+        return f"lm-eval {version} read by the lab {limit}"
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
         """Every item's own value. Raises ProbeUnavailable, as for a data set that is not here."""

@@ -121,3 +121,31 @@ def test_one_more_token_than_the_model_reads_is_scored(model: LanguageModel) -> 
     ours = scores(model, requests)
     assert [value for value, _ in ours] == pytest.approx([value for value, _ in theirs], abs=1e-4)
     assert ours[0] == pytest.approx(ours[1])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"until": ["\n\n"], "max_gen_toks": 40, "do_sample": False},
+        {"until": ["e", "th"], "max_gen_toks": 40},
+        {"until": "a", "max_gen_toks": 3, "do_sample": False, "temperature": 0.0},
+    ],
+)
+def test_written_answers_are_lm_evals_own(model: LanguageModel, wanted: dict[str, Any]) -> None:
+    contexts = ["the light", "a", "is the answer in the example of the response?", LONG, "x 世界"]
+    requests = [Instance("generate_until", {}, (text, wanted), 0) for text in contexts]
+    theirs = hflm(model).generate_until(requests, disable_tqdm=True)
+    with model.merged():
+        ours = lm_eval_model(model).generate_until(requests, disable_tqdm=True)
+    assert ours == theirs
+    assert len(set(ours)) > 1
+
+
+def test_sampled_answers_are_left_to_lm_eval(model: LanguageModel) -> None:
+    wanted = {"until": ["\n\n"], "max_gen_toks": 8, "do_sample": True, "temperature": 1.0}
+    requests = [Instance("generate_until", {}, ("the light", wanted), 0)]
+    written = []
+    for lab in (hflm(model), lm_eval_model(model)):
+        torch.manual_seed(0)
+        written += lab.generate_until(requests, disable_tqdm=True)
+    assert written[0] == written[1]
