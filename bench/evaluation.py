@@ -1,6 +1,6 @@
 """Times the lab's lm-eval probes against lm-eval's own HF backend on the same items, in turns.
 
-    python -m bench.evaluation [--items 1000] [--pairs 4] [--json FILE]
+    python -m bench.evaluation [--items 1000] [--pairs 5] [--json FILE]
 
 The items are scored in as many parts as there are pairs, each part by the lab and then by lm-eval's
 HFLM over the same network with PEFT's own layers, at the fastest of a few batch sizes. Loading the
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the ratios; 1 where the target is missed or the scores differ."""
     parser = argparse.ArgumentParser(prog="python -m bench.evaluation")
     parser.add_argument("--items", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)

@@ -58,7 +58,9 @@ def likelihoods(model: LanguageModel, questions: Sequence[Question]) -> list[lis
     for places, shared in groups:
         beginning = _read_beginning(model, contexts[places[0]][:shared])
         rows = [branches(questions[i].context, questions[i].continuations, shared) for i in places]
-        for chosen in batches([len(row.ids) for row in rows], tokens, tokens):
+        # Each row has a copy of the beginning's keys and values.
+        most_rows = max(1, BATCH_TOKENS // max(1, shared))
+        for chosen in batches([len(row.ids) for row in rows], most_rows, tokens):
             asked = [questions[places[i]] for i in chosen]
             together = [rows[i] for i in chosen]
             if can_branch and (_is_line(together) or len(together[-1].ids) <= LONGEST_ROW):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from backend.evaluation.batches import batches
 from backend.evaluation.continuations import Question, likelihoods
 from backend.models.language_model import LanguageModel
 from backend.training.generation import Sampling, generate
@@ -50,7 +51,12 @@ def lm_eval_model(model: LanguageModel) -> Any:
             prompts = [
                 ids[mask].tolist() for ids, mask in zip(context, mask_BP.bool(), strict=True)
             ]
-            written = written_until(model, prompts, max_length - context.shape[1], stop)
+            most = max_length - context.shape[1]
+            written: list[list[int]] = [[] for _ in prompts]
+            for chosen in batches([len(prompt) + most for prompt in prompts]):
+                answers = written_until(model, [prompts[i] for i in chosen], most, stop)
+                for i, ids in zip(chosen, answers, strict=True):
+                    written[i] = ids
             longest, pad_id = max(map(len, written)), self.tokenizer.pad_token_id
             padded = [[*ids, *[pad_id] * (longest - len(ids))] for ids in written]
             return torch.cat([context, torch.tensor(padded, device=context.device)], 1)

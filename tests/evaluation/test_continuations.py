@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.evaluation.batches import BATCH_TOKENS
 from backend.evaluation.branches import branches
 from backend.evaluation.continuations import (
     CPU_TOKENS,
@@ -71,6 +72,20 @@ def test_beginnings_within_beginnings(model: LanguageModel) -> None:
         for subject in subjects
     ]
     assert_plain(model, [*questions, Question([30, 31], [[5], [6]]), questions[3]])
+
+
+def test_a_beginning_is_read_once_and_goes_with_so_many_rows_as_fit(tiny_folder: Path) -> None:
+    model = load_tiny(tiny_folder)
+    shapes: list[tuple[int, ...]] = []
+    model.network.get_input_embeddings().register_forward_hook(
+        lambda _, inputs, __: shapes.append(tuple(inputs[0].shape))
+    )
+    beginning = [3 + place % 37 for place in range(300)]
+    questions = [Question([*beginning, 3 + n % 30, 3 + n // 30], [[5], [6]]) for n in range(100)]
+    likelihoods(model, questions)
+    most = BATCH_TOKENS // 300
+    assert shapes == [(1, 300), (most, 2), (100 - most, 2)]
+    assert_plain(model, questions[:3])
 
 
 def test_more_rows_than_one_batch(model: LanguageModel) -> None:
