@@ -10,15 +10,17 @@ BATCH_ROWS: Final = 32
 BATCH_TOKENS: Final = 16_384
 
 
-def batches(lengths: Sequence[int], rows: int = BATCH_ROWS) -> Iterator[list[int]]:
-    """The places of all lengths, shortest first: at most ``rows``, and so many tokens padded.
+def batches(
+    lengths: Sequence[int], rows: int = BATCH_ROWS, tokens: int = BATCH_TOKENS
+) -> Iterator[list[int]]:
+    """The places of all lengths, shortest first: at most ``rows``, and ``tokens`` with padding.
 
     What is longer than that alone is read alone.
     """
     together: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
         is_full = len(together) == rows
-        if together and (is_full or (len(together) + 1) * lengths[place] > BATCH_TOKENS):
+        if together and (is_full or (len(together) + 1) * lengths[place] > tokens):
             yield together
             together = []
         together.append(place)

@@ -9,19 +9,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
-from transformers import AutoTokenizer
 
+from backend.evaluation.lm_eval_model import lm_eval_model
 from backend.evaluation.probe_names import split_benchmark
 from backend.evaluation.probes import ProbeUnavailable, some
 from backend.models.language_model import LanguageModel
 from backend.training.recorder import Item
 
 log = logging.getLogger(__name__)
-
-BATCH_ROWS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,8 @@ class BenchmarkProbe:
         return split_benchmark(self.name)[1]
 
     def identity(self, limit: int) -> str:
-        return f"lm-eval {importlib.metadata.version('lm-eval')} {limit}"
+        version = importlib.metadata.version("lm-eval")
+        return f"lm-eval {version} read by the lab {limit}"
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
         """Every item's own value. Raises ProbeUnavailable, as for a data set that is not here."""
@@ -90,13 +89,7 @@ class BenchmarkProbe:
     def _evaluate(
         self, model: LanguageModel, manager: Any, places: Mapping[str, Sequence[int]]
     ) -> Any:
-        wrapped = importlib.import_module("lm_eval.models.huggingface").HFLM(
-            pretrained=model.network,
-            tokenizer=AutoTokenizer.from_pretrained(model.tokenizer.folder),
-            backend="causal",
-            max_length=model.context_length,
-            batch_size=BATCH_ROWS,
-        )
+        wrapped = lm_eval_model(model)
         try:
             with torch.no_grad(), model.merged(), model.compute.autocast():
                 return importlib.import_module("lm_eval").simple_evaluate(

@@ -13,7 +13,6 @@ import torch
 from backend.data.demonstration import Demonstration, Message
 from backend.errors import UserError
 from backend.evaluation.answers import answer
-from backend.evaluation.batches import batches
 from backend.evaluation.checks import passes
 from backend.evaluation.intervals import interval
 from backend.evaluation.likelihood import choice_logprobs
@@ -31,8 +30,6 @@ from backend.training.rollouts import demonstration_ids
 
 Row = TypeVar("Row")
 KL_ROWS: Final = 8
-# Each has several choices, and what was read of it is copied for every one.
-QUESTIONS: Final = 16
 _TOO_LONG: Final = Score(0.0, "the prompt is too long for the model")
 # Raised when scoring changes, so that stored evaluations of base models are not reused.
 SCORING: Final = 2
@@ -180,12 +177,9 @@ class ChoiceProbe:
 
     def run(self, model: LanguageModel, limit: int) -> list[Item]:
         rows = some(self.rows, limit, _id)
-        items: dict[int, Item] = {}
         with model.merged():
-            for span in batches([len(row["question"]) for row in rows], QUESTIONS):
-                logprobs = choice_logprobs(model, [rows[i] for i in span])
-                items |= {i: self._item(rows[i], s) for i, s in zip(span, logprobs, strict=True)}
-        return [items[i] for i in range(len(rows))]
+            logprobs = choice_logprobs(model, rows)
+        return [self._item(*each) for each in zip(rows, logprobs, strict=True)]
 
     def _item(self, row: Mapping[str, Any], logprobs: list[float]) -> Item:
         choices, right = row["choices"], int(row["answer"])
