@@ -18,7 +18,7 @@ from backend.training.cache import empty_cache, sees_all
 from backend.training.divergence import CHUNK_TOKENS
 from backend.training.packing import left_pad, pack
 from backend.training.prefill import common_beginning, hidden_after, read_on
-from backend.training.tree import can_read
+from backend.training.tree import can_mask
 
 # Tokens read at once on a CPU, where more were slower.
 CPU_TOKENS: Final = 512
@@ -50,7 +50,7 @@ class Likelihood:
 def likelihoods(model: LanguageModel, questions: Sequence[Question]) -> list[list[Likelihood]]:
     """The likelihood of every continuation of every question."""
     found: dict[int, list[Likelihood]] = {}
-    can_branch = sees_all(empty_cache(model.network.config)) and can_read(model)
+    can_branch = sees_all(empty_cache(model.network.config)) and can_mask(model)
     tokens = CPU_TOKENS if model.compute.device.type == "cpu" else BATCH_TOKENS
     everything = list(range(len(questions)))
     contexts = [question.context for question in questions]

@@ -1,0 +1,104 @@
+"""Peak memory of one self-distillation step over the loaded model, the lab's and TRL's.
+
+    python -m bench.memory [--prompts 32] [--new-tokens 128] [--json FILE]
+
+Each engine is in a process of its own, with the same prompts, lengths and malloc settings. What is
+compared is the highest resident memory of the step less the resident memory before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from backend.config import DEFAULT_MODEL
+from backend.models.materialise import local_folder
+from backend.settings import Settings
+from bench.machine import machine_document
+
+TARGET: Final = 0.40
+_PACKAGES: Final = ("torch", "transformers", "peft", "trl")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints both peaks and their ratio; 1 where the target is missed."""
+    options = _parse(argv)
+    if options.engine:
+        print(json.dumps(_one_step(options)))
+        return 0
+    machine = machine_document(_PACKAGES)
+    work = {"prompts": options.prompts, "new_tokens": options.new_tokens}
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in work.items()]
+    found = {
+        engine: _in_a_process(engine, [*given, f"--threads={options.threads}"])
+        for engine in ("lab", "trl")
+    }
+    ratio = found["lab"]["step_mib"] / found["trl"]["step_mib"]
+    result = {"work": work, **found, "ratio": ratio, "target": TARGET, "machine": machine}
+    for engine, measured in found.items():
+        print(f"{engine}: {measured['loaded_mib']:,.0f} MiB, {measured['step_mib']:,.0f} more")
+    print(f"ratio {ratio:.2f}, target {TARGET}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    return int(ratio > TARGET)
+
+
+def _in_a_process(engine: str, given: Sequence[str]) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.memory", f"--engine={engine}", *given]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _one_step(options: argparse.Namespace) -> dict[str, float]:
+    from bench.engines import Between, Work, lab_step, lab_trainer, trl_trainer
+    from bench.step import demonstrations
+
+    folder = local_folder(DEFAULT_MODEL, Settings().home)
+    work = Work(demonstrations(options.prompts), options.new_tokens)
+    if options.engine == "lab":
+        trainer = lab_trainer(folder, work, options.threads)
+        loaded_mib = _forget_peak()
+        seconds = lab_step(trainer, work, 0)
+    else:
+        with tempfile.TemporaryDirectory() as out:
+            between = Between(lambda step: None)
+            trl: Any = trl_trainer(folder, work, 1, Path(out), [between])
+            loaded_mib = _forget_peak()
+            trl.train()
+        seconds = between.seconds[0]
+    return {"loaded_mib": loaded_mib, "step_mib": _mib("VmHWM") - loaded_mib, "step_s": seconds}
+
+
+def _forget_peak() -> float:
+    """Resident MiB now, from which the kernel counts the peak on."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _mib("VmRSS")
+
+
+def _mib(name: str) -> float:
+    status = Path("/proc/self/status").read_text("utf-8")
+    found = re.search(rf"{name}:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found.group(1)) / 1024
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.memory")
+    parser.add_argument("--prompts", type=int, default=32)
+    parser.add_argument("--new-tokens", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--engine", choices=("lab", "trl"), help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
