@@ -32,10 +32,16 @@ SEED: Final = 0
 
 @dataclass(frozen=True)
 class Work:
-    """What one step does: so many prompts, each answered with exactly so many tokens."""
+    """What one step does: prompts, each answered so often with exactly so many tokens."""
 
     rows: Sequence[Demonstration]
     new_tokens: int
+    per_prompt: int = 1
+
+    @property
+    def answered(self) -> list[Demonstration]:
+        """Each row as often as it is answered."""
+        return [row for row in self.rows for _ in range(self.per_prompt)]
 
 
 def lab_trainer(folder: Path, work: Work, threads: int) -> Trainer:
@@ -51,6 +57,7 @@ def lab_trainer(folder: Path, work: Work, threads: int) -> Trainer:
             "batch_size": len(work.rows),
             "rollout": {
                 "source": "student",
+                "per_prompt": work.per_prompt,
                 "max_new_tokens": work.new_tokens,
                 "temperature": 1.0,
             },
@@ -85,10 +92,10 @@ def trl_trainer(
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rows = [
         {
-            "prompt": [{"role": "user", "content": row.prompt}],
+            "prompt": [message.model_dump(include={"role", "content"}) for message in row.messages],
             "privileged_context": row.demonstration,
         }
-        for row in work.rows
+        for row in work.answered
     ]
     config = SDFTConfig(
         output_dir=str(out),

@@ -65,25 +65,26 @@ def _one_step(options: argparse.Namespace) -> dict[str, float]:
     work = Work(demonstrations(options.prompts), options.new_tokens)
     if options.engine == "lab":
         trainer = lab_trainer(folder, work, options.threads)
-        loaded_mib = _forget_peak()
+        loaded_mib = forget_peak()
         seconds = lab_step(trainer, work, 0)
     else:
         with tempfile.TemporaryDirectory() as out:
             between = Between(lambda step: None)
             trl: Any = trl_trainer(folder, work, 1, Path(out), [between])
-            loaded_mib = _forget_peak()
+            loaded_mib = forget_peak()
             trl.train()
         seconds = between.seconds[0]
-    return {"loaded_mib": loaded_mib, "step_mib": _mib("VmHWM") - loaded_mib, "step_s": seconds}
+    return {"loaded_mib": loaded_mib, "step_mib": mib("VmHWM") - loaded_mib, "step_s": seconds}
 
 
-def _forget_peak() -> float:
+def forget_peak() -> float:
     """Resident MiB now, from which the kernel counts the peak on."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _mib("VmRSS")
+    return mib("VmRSS")
 
 
-def _mib(name: str) -> float:
+def mib(name: str) -> float:
+    """A figure of this process as the kernel has it: ``VmRSS``, or its peak ``VmHWM``."""
     status = Path("/proc/self/status").read_text("utf-8")
     found = re.search(rf"{name}:\s+(\d+) kB", status)
     assert found is not None

@@ -1,10 +1,12 @@
 """Times a self-distillation step of the lab against TRL's on the same work, steps interleaved.
 
-    python -m bench.step [--prompts 8] [--new-tokens 28] [--pairs 5] [--json FILE]
+    python -m bench.step [--prompts 8] [--new-tokens 28] [--per-prompt 1] [--system-tokens 0]
+                         [--pairs 5] [--json FILE]
 
 First both engines get the same adapter and the same rollouts, and their loss and gradients are
 compared; then each step of the lab stands between two of TRL's. The figure is the median of the
-pairs' ratios. Peak memory is another matter: it needs a process for each engine.
+pairs' ratios. How near the lab comes to the machine's limit is said as well. Peak memory is another
+matter: see bench.memory.
 """
 
 from __future__ import annotations
@@ -26,12 +28,17 @@ from backend.config import DEFAULT_MODEL
 from backend.data.demonstration import Demonstration, Message
 from backend.models.materialise import local_folder
 from backend.settings import Settings
+from backend.text.tokenizer import TextTokenizer
 from backend.training.step import Trainer, training_step
 from bench.engines import Between, Work, lab_step, lab_trainer, trl_trainer
+from bench.limit import limit_of
 from bench.machine import machine_document
 
-TARGETS: Final = {(8, 28): 0.55, (32, 28): 0.50}
+# By prompts, new tokens, rollouts of each prompt, and tokens of a system prompt that all share.
+TARGETS: Final = {(8, 28, 1, 0): 0.55, (32, 28, 1, 0): 0.50, (8, 64, 4, 300): 0.33}
+LIMIT_TARGET: Final = 0.6
 AGREEMENT: Final = 1e-4
+_WORK: Final = ("prompts", "new_tokens", "per_prompt", "system_tokens")
 _PACKAGES: Final = ("torch", "transformers", "peft", "trl")
 
 
@@ -40,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     machine = machine_document(_PACKAGES)
     folder = local_folder(DEFAULT_MODEL, Settings().home)
-    work = Work(demonstrations(options.prompts), options.new_tokens)
+    rows = demonstrations(options.prompts, system_prompt(folder, options.system_tokens))
+    work = Work(rows, options.new_tokens, options.per_prompt)
     lab = lab_trainer(folder, work, options.threads)
     apart: dict[str, float] = {}
     lab_s: list[float] = []
@@ -55,26 +63,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as out:
         trl = trl_trainer(folder, work, options.pairs + 1, Path(out), [between])
         trl.train()
-    result = _result(machine, work, apart, lab_s, between.seconds[1:])
+    key = (options.prompts, options.new_tokens, options.per_prompt, options.system_tokens)
+    result = _result(machine, key, apart, lab_s, between.seconds[1:])
+    result |= {"limit": limit_of(lab, work, statistics.median(lab_s))}
+    result["missed"] |= result["limit"]["share"] < LIMIT_TARGET
     _print(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return int(result["missed"])
 
 
-def demonstrations(count: int) -> list[Demonstration]:
-    """The first rows of a bundled skill: prompts of about 50 tokens with the chat template."""
+def demonstrations(count: int, system: str = "", first: int = 0) -> list[Demonstration]:
+    """Rows of a bundled skill: prompts of about 50 tokens with the chat template."""
     file = material_path("tasks/home-commands.training.jsonl")
-    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()[:count]]
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    before = (Message(role="system", content=system),) if system else ()
     return [
         Demonstration(
             id=row["id"],
             row=place,
-            messages=(Message(role="user", content=row["prompt"]),),
+            messages=(*before, Message(role="user", content=row["prompt"])),
             demonstration=row["demonstration"],
         )
-        for place, row in enumerate(rows, start=1)
+        for place, row in enumerate(rows[first : first + count], start=first + 1)
     ]
+
+
+def system_prompt(folder: Path, tokens: int) -> str:
+    """Examples of the skill, about so many tokens of them."""
+    tokenizer, text = TextTokenizer(folder), ""
+    for row in demonstrations(100, first=200):
+        if len(tokenizer.encode(text)) >= tokens:
+            break
+        text += f"{row.prompt} {row.demonstration}\n"
+    return text.strip()
 
 
 def disagreement(lab: Trainer, trl: Any, work: Work) -> dict[str, float]:
@@ -107,7 +129,7 @@ def disagreement(lab: Trainer, trl: Any, work: Work) -> dict[str, float]:
     clipped = min(1.0, lab.config.optimizer.max_grad_norm / (report.grad_norm + 1e-6))
 
     generate, trl._generate = trl._generate, lambda prompts: (prompts, report.rollouts.completions)
-    inputs = [trl.train_dataset[place] for place in range(len(work.rows))]
+    inputs = [trl.train_dataset[place] for place in range(len(work.answered))]
     trl.model.train()
     loss = float(trl.training_step(trl.model, inputs, None))
     trl._generate, trl._buffered_inputs = generate, None
@@ -128,17 +150,17 @@ def disagreement(lab: Trainer, trl: Any, work: Work) -> dict[str, float]:
 
 def _result(
     machine: dict[str, Any],
-    work: Work,
+    work: tuple[int, int, int, int],
     apart: dict[str, float],
     lab_s: Sequence[float],
     trl_s: Sequence[float],
 ) -> dict[str, Any]:
     ratios = [ours / theirs for ours, theirs in zip(lab_s, trl_s, strict=True)]
-    target = TARGETS.get((len(work.rows), work.new_tokens))
+    target = TARGETS.get(work)
     ratio = statistics.median(ratios)
     agrees = max(apart["loss"], apart["gradient"]) <= AGREEMENT
     return {
-        "work": {"prompts": len(work.rows), "new_tokens": work.new_tokens},
+        "work": dict(zip(_WORK, work, strict=True)),
         "lab_s": lab_s,
         "trl_s": trl_s,
         "ratio": ratio,
@@ -161,12 +183,19 @@ def _print(result: dict[str, Any]) -> None:
     print(
         f"median ratio {result['ratio']:.3f} ({low:.3f} to {high:.3f}), target {result['target']}"
     )
+    limit = result["limit"]
+    print(
+        f"{limit['gflop']:.0f} GFLOP at {limit['gflops']:.0f} GFLOP/s: {limit['limit_s']:.2f} s, "
+        f"{limit['share']:.0%} of what it took, target {LIMIT_TARGET:.0%}"
+    )
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.step")
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--new-tokens", type=int, default=28)
+    parser.add_argument("--per-prompt", type=int, default=1)
+    parser.add_argument("--system-tokens", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--json", type=Path)

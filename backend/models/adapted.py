@@ -38,7 +38,8 @@ class Adapted:
     @property
     def is_current(self) -> bool:
         """Whether the layers' weights are still views of one tensor; they may have been moved."""
-        return base_of(self._layers[0]).weight.data_ptr() == self._weight_OI.data_ptr()
+        first: Tensor = base_of(self._layers[0]).weight
+        return first.data_ptr() == self._weight_OI.data_ptr()
 
     @property
     def is_plain(self) -> bool:

@@ -13,7 +13,7 @@ from transformers import DynamicCache
 from backend.models.language_model import LanguageModel
 from backend.training.cache import empty_cache, sees_all
 from backend.training.packing import Batch, left_pad, positions
-from backend.training.tree import LONGEST, can_mask, read_tree, tree_of
+from backend.training.tree import LONGEST, Tree, can_mask, read_tree, tree_of
 
 # A shorter beginning costs more as a pass of its own than it spares.
 _WORTH_SHARING: Final = 8
@@ -90,14 +90,13 @@ def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
     A prompt of several rows, and what all prompts begin with, is read once. Gradients are those of
     plain passes: what is shared gets the sum of what its readers ask for.
     """
-    distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
-    beginning = common_beginning(distinct)
     flat = model.flat()
     if flat is not None:
-        shared = beginning if beginning >= _WORTH_SHARING else 0
-        tree, device = tree_of(batch, distinct, shared), model.compute.device
+        tree, device = tree_of_batch(batch), model.compute.device
         places_N = torch.tensor(tree.predicting, dtype=torch.long, device=device)
         return flat.read(tree.flat(device), places_N)
+    distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
+    beginning = common_beginning(distinct)
     sees_whole_rows = sees_all(empty_cache(model.network.config))
     if sees_whole_rows and can_mask(model):
         tree = tree_of(batch, distinct, beginning)
@@ -121,6 +120,13 @@ def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
     predicting_BTH = hidden_BLH[:, -length - 1 : -1]
     selected: Tensor = predicting_BTH[batch.completion_mask_BT]
     return selected
+
+
+def tree_of_batch(batch: Batch) -> Tree:
+    """The batch's rows as one sequence, which begins with what all prompts do if that pays."""
+    distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
+    beginning = common_beginning(distinct)
+    return tree_of(batch, distinct, beginning if beginning >= _WORTH_SHARING else 0)
 
 
 def hidden_after(

@@ -1,0 +1,141 @@
+"""How a step's loss grows: its time with the tokens, and its memory with tokens and vocabulary.
+
+    python -m bench.growth [--tries 3] [--json FILE]
+
+Time: forward and backward pass and divergence of one row, teacher and student, without writing.
+Memory: what the divergence adds to the hidden states it is given, at the most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from backend.config import DEFAULT_MODEL, AdapterConfig, DivergenceConfig
+from backend.models.compute import choose_compute
+from backend.models.language_model import LanguageModel, OutputHead, load_model
+from backend.models.materialise import local_folder
+from backend.settings import Settings
+from backend.training.divergence import CHUNK_TOKENS, Temperatures, compare
+from backend.training.packing import pack
+from backend.training.prefill import completion_hidden
+from bench.machine import machine_document
+from bench.memory import forget_peak, mib
+
+TOKENS: Final = (256, 512, 1024, 2048)
+VOCABULARIES: Final = (49_152, 98_304, 196_608)
+_PROMPT: Final = 32
+_HIDDEN: Final = 576
+_DIVERGENCE: Final = DivergenceConfig(kind="forward_kl")
+# A token at the longest may take so many times what one takes at the shortest: attention is between
+# all pairs. Memory may grow with tokens by so much of one chunk's logits.
+TIME_TARGET: Final = 1.5
+MEMORY_TARGET: Final = 0.5
+_PACKAGES: Final = ("torch", "transformers", "peft")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints both tables; 1 where a target is missed."""
+    options = _parse(argv)
+    if options.vocabulary:
+        print(json.dumps(_added_mib(options.vocabulary, options.tokens)))
+        return 0
+    machine = machine_document(_PACKAGES)
+    seconds = _seconds(options.tries, options.threads)
+    memory = {v: {n: _in_a_process(v, n) for n in TOKENS} for v in VOCABULARIES}
+    ratio = (seconds[TOKENS[-1]] / TOKENS[-1]) / (seconds[TOKENS[0]] / TOKENS[0])
+    chunk_mib = {v: CHUNK_TOKENS * v * 4 / 2**20 for v in VOCABULARIES}
+    grown = {v: (of[TOKENS[-1]] - of[TOKENS[0]]) / chunk_mib[v] for v, of in memory.items()}
+    for tokens, s in seconds.items():
+        print(f"{tokens:5} tokens: {s:6.2f} s, {1000 * s / tokens:.2f} ms a token")
+    print(f"a token at {TOKENS[-1]} takes {ratio:.2f} of one at {TOKENS[0]}, target {TIME_TARGET}")
+    for vocabulary, of in memory.items():
+        row = ", ".join(f"{tokens}: {added:.0f}" for tokens, added in of.items())
+        print(f"vocabulary {vocabulary}: MiB by tokens {row}; chunk {chunk_mib[vocabulary]:.0f}")
+    missed = ratio > TIME_TARGET or max(grown.values()) > MEMORY_TARGET
+    result = {"seconds": seconds, "ratio": ratio, "target": TIME_TARGET, "memory_mib": memory,
+              "grown_chunks": grown, "memory_target": MEMORY_TARGET, "missed": missed,
+              "machine": machine}  # fmt: skip
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    return int(missed)
+
+
+def _seconds(tries: int, threads: int) -> dict[int, float]:
+    """The median time of a row's loss, by its completion's tokens."""
+    folder = local_folder(DEFAULT_MODEL, Settings().home)
+    model = load_model("bench", folder, choose_compute(threads))
+    model.add_adapter(AdapterConfig(rank=16, alpha=32), seed=0)
+    taken: dict[int, list[float]] = {tokens: [] for tokens in TOKENS}
+    for _ in range(tries + 1):
+        for tokens, found in taken.items():
+            began_s = time.perf_counter()
+            _loss(model, tokens)
+            found.append(time.perf_counter() - began_s)
+    return {tokens: statistics.median(found[1:]) for tokens, found in taken.items()}
+
+
+def _loss(model: LanguageModel, tokens: int) -> None:
+    generator = torch.Generator().manual_seed(tokens)
+    ids = torch.randint(100, 40_000, (_PROMPT + tokens,), generator=generator).tolist()
+    batch = pack([ids[:_PROMPT]], [ids[_PROMPT:]], model.tokenizer.pad_id, model.compute.device)
+    with torch.no_grad():
+        teacher_NH = completion_hidden(model, batch)
+    student_NH = completion_hidden(model, batch)
+    compared = compare(
+        model.head, student_NH, teacher_NH, batch.completion_ids_N, _DIVERGENCE, Temperatures()
+    )
+    compared.divergence_N.mean().backward()  # type: ignore[no-untyped-call]
+
+
+def _in_a_process(vocabulary: int, tokens: int) -> float:
+    command = [sys.executable, "-m", "bench.growth", f"--vocabulary={vocabulary}",
+               f"--tokens={tokens}"]  # fmt: skip
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def _added_mib(vocabulary: int, tokens: int) -> float:
+    """What the divergence of so many tokens takes at the most, gradients of hidden states included.
+
+    A chunk goes before, so that what torch itself needs is there.
+    """
+    layer = nn.Linear(_HIDDEN, vocabulary, bias=False).requires_grad_(False)
+    head = OutputHead(layer, 1.0, None)
+    student_NH, teacher_NH = (torch.randn(tokens, _HIDDEN) for _ in range(2))
+    ids_N = torch.randint(vocabulary, (tokens,))
+
+    def loss(count: int) -> Any:
+        rows_NH = student_NH[:count].clone().requires_grad_()
+        found = compare(head, rows_NH, teacher_NH[:count], ids_N[:count], _DIVERGENCE,
+                        Temperatures())  # fmt: skip
+        return found.divergence_N.sum().backward()  # type: ignore[no-untyped-call]
+
+    loss(1)
+    before_mib = forget_peak()
+    loss(tokens)
+    return mib("VmHWM") - before_mib
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.growth")
+    parser.add_argument("--tries", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--vocabulary", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--tokens", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
