@@ -19,7 +19,7 @@ from tests.tiny_model import PAD_ID, build_model, load_tiny
 from tests.training.tiny_runs import disturb_adapter
 
 FUSED = ("llama", "mistral", "qwen2", "qwen3")
-OTHERS = ("gemma2", "gpt2", "cohere")
+OTHERS = ("gemma", "gemma2", "gemma3_text", "gpt2", "cohere")
 # Random weights of this spread make much of a rounding.
 ATOL = 3e-4
 
