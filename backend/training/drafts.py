@@ -59,11 +59,17 @@ class Draft:
         self._phrases = phrases or Phrases([])
         self._place = _Place(0, 0)
         self._written: list[int] = []
+        self._instead: list[tuple[int, int]] = []
+
+    def miss(self, instead: Sequence[tuple[int, int]]) -> None:
+        """Behind a wrong token, what was offered and what was drawn instead."""
+        self._instead = [*instead]
 
     def see(self, token: int) -> None:
         """The row wrote ``token``: the next one of the draft, or one of those behind it."""
         self._place = self._after(self._place, token)
         self._written = [*self._written, token][-_CONTEXT:]
+        self._instead = self._instead[1:]
 
     def ahead(self, most: int) -> list[Guess]:
         """What may come next, and why; where the row writes something else, what others' say."""
@@ -76,6 +82,9 @@ class Draft:
                 break
             token = self._ids[at] if following is None else following
             kind: Kind = "phrase" if following is not None else "place" if place.missed else "draft"
+            if len(guesses) < len(self._instead):
+                offered, drawn = self._instead[len(guesses)]
+                token = drawn if token == offered else token
             guesses.append((token, kind))
             place, written = self._after(place, token), [*written, token][-_CONTEXT:]
         return guesses

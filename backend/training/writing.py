@@ -68,6 +68,8 @@ class Writing:
             if not self._alive[row] or not is_right:
                 break
         self._guessing.learn(offer, place + is_right)
+        offered = [token for token, _ in offer[place + 1 :]]
+        draft.miss([*zip(offered, drawn[place + 1 :], strict=False)])
         return place
 
     def leave(self) -> list[int] | None:

@@ -150,6 +150,19 @@ def test_a_row_that_left_its_draft_is_offered_what_others_say() -> None:
     assert draft.ahead(1) == [(5, "place")]
 
 
+def test_what_was_drawn_behind_a_wrong_token_is_offered_instead() -> None:
+    """Where the draft says what it said then; after 9, the row would have drawn 7 instead of 4."""
+    draft = Draft([1, 2, 3, 4, 5])
+    draft.see(1)
+    draft.see(9)
+    draft.miss([(3, 3), (4, 7)])
+    assert tokens(draft.ahead(3)) == [3, 7, 5]
+    draft.see(3)
+    assert tokens(draft.ahead(3)) == [7, 5]
+    draft.miss([])
+    assert tokens(draft.ahead(3)) == [4, 5]
+
+
 def test_phrases_know_what_most_often_follows_the_most_tokens() -> None:
     phrases = Phrases([[1, 2, 3], [1, 2, 3], [1, 2, 4], [5, 2, 4], [2, 4]])
     assert phrases.after([1, 2]) == 3
