@@ -3,7 +3,9 @@
 #   PYTHON=/path/to/python3.11   the Python to make .venv with
 #   TORCH_INDEX=URL              where torch comes from, for its CPU build or another CUDA
 #   ARGS="--quick"               handed on by `make demo`, `make serve`, `make bench-step`,
-#                                `make bench-rollouts`, `make bench-evaluation`, `make bench-pages`,
+#                                `make bench-rollouts`, `make bench-evaluation`, `make bench-traces`,
+#                                `make bench-memory`, `make bench-growth`, `make bench-estimates`,
+#                                `make bench-pages`,
 #                                `make bench-upload`, `make soak`, `make auto-context`, `make four-bit`
 
 PY := .venv/bin/python
@@ -14,7 +16,7 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test bench bench-step bench-rollouts bench-evaluation bench-pages bench-upload soak auto-context four-bit test-long check clean
+.PHONY: help setup setup-dev demo serve test bench bench-step bench-rollouts bench-evaluation bench-traces bench-memory bench-growth bench-estimates bench-pages bench-upload soak auto-context four-bit test-long check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,7 +39,7 @@ test: setup-dev ## set up, then lint, types and all tests; a skipped test fails 
 	$(PY) -m mypy
 	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips
 
-bench: bench-step bench-rollouts bench-evaluation bench-pages bench-upload ## set up, then all measurements; a missed target fails it
+bench: bench-step bench-rollouts bench-evaluation bench-traces bench-memory bench-growth bench-estimates bench-pages bench-upload ## set up, then all measurements; a missed target fails it
 
 bench-step: setup-dev ## one training step against TRL's on the same work: ARGS="--prompts 32"
 	$(TEST_ENVIRONMENT) $(PY) -m bench.step $(ARGS)
@@ -47,6 +49,18 @@ bench-rollouts: setup-dev ## rollouts against transformers' generate, with and w
 
 bench-evaluation: setup-dev ## 1,000 short items against lm-eval's own HF backend: ARGS="--items 200"
 	$(TEST_ENVIRONMENT) $(PY) -m bench.evaluation $(ARGS)
+
+bench-traces: setup-dev ## training steps with and without recorded traces
+	$(TEST_ENVIRONMENT) $(PY) -m bench.traces $(ARGS)
+
+bench-memory: setup-dev ## peak memory of one step against TRL's
+	$(TEST_ENVIRONMENT) $(PY) -m bench.memory $(ARGS)
+
+bench-growth: setup-dev ## how a step's time and memory grow with tokens and vocabulary
+	$(TEST_ENVIRONMENT) $(PY) -m bench.growth $(ARGS)
+
+bench-estimates: setup-dev ## the memory that launch says against what five runs take
+	$(PY) -m bench.estimates $(ARGS)
 
 bench-pages: setup-dev ## how fast the pages are, in a browser
 	$(PY) -m bench.pages $(ARGS)

@@ -70,7 +70,16 @@ _FAMILIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "llama": _LLAMA_LIKE,
     # Learned positions, biases, layers of another kind, and dropout as its authors left it.
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT_LENGTH},
+    # Norms that add one to their weights, and embeddings that are scaled.
+    "gemma": _LLAMA_LIKE | {"head_dim": 8},
     "gemma2": _LLAMA_LIKE | {"head_dim": 8, "sliding_window": 8, "final_logit_softcapping": 5.0},
+    # A layer with a window and one without, whose rotary positions differ.
+    "gemma3_text": _LLAMA_LIKE
+    | {
+        "head_dim": 8,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
     "mistral": _LLAMA_LIKE | {"sliding_window": None},
     # Biases of queries, keys and values.
     "qwen2": _LLAMA_LIKE,

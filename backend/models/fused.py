@@ -2,7 +2,7 @@
 
 Where eight rows of one token pass a layer, transformers' sixty small operations take as long as the
 products. Here queries, keys and values are one product, and so are an MLP's two; keys that several
-queries share are read in place.
+queries share are read in place, and padding goes through no product.
 """
 
 from __future__ import annotations
@@ -38,6 +38,31 @@ class _Product:
         return product(rows_NI, self.weight_OI, self.bias_O)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """Which of B rows of L tokens are read, and what they see: padding costs no product.
+
+    ``places_N`` are those of the N tokens that are no padding, None where none is; ``bias`` is
+    added to scores.
+    """
+
+    batch: int
+    length: int
+    places_N: Tensor | None
+    bias: Tensor | None
+
+    def spread(self, heads_NGD: Tensor) -> Tensor:
+        """[B, heads, L, D]; zeros where padding is."""
+        if self.places_N is not None:
+            heads_NGD = _placed(heads_NGD, self.places_N, self.batch * self.length)
+        return heads_NGD.view(self.batch, self.length, *heads_NGD.shape[1:]).transpose(1, 2)
+
+    def gather(self, heads_BGLD: Tensor) -> Tensor:
+        """[N, heads * D]."""
+        rows = heads_BGLD.transpose(1, 2).reshape(self.batch * self.length, -1)
+        return rows if self.places_N is None else rows[self.places_N]
+
+
 class _Layer:
     """One layer's weights, and what it does to hidden states."""
 
@@ -54,33 +79,29 @@ class _Layer:
         self.place, self.act = attention.layer_idx, mlp.act_fn
 
     def __call__(
-        self, hidden_BLH: Tensor, turns: tuple[Tensor, Tensor], bias: Tensor | None, cache: Any
+        self, hidden_NH: Tensor, turns: tuple[Tensor, Tensor], seen: _Seen, cache: Any
     ) -> Tensor:
-        hidden_BLH += self._attend(normed(self.norms[0], hidden_BLH), turns, bias, cache)
-        rows_NH = normed(self.norms[1], hidden_BLH).flatten(0, 1)
-        gate_NM, up_NM = self.open(rows_NH).chunk(2, -1)
-        hidden_BLH += self.down(self.act(gate_NM).mul_(up_NM)).view_as(hidden_BLH)
-        return hidden_BLH
+        hidden_NH += self._attend(normed(self.norms[0], hidden_NH), turns, seen, cache)
+        gate_NM, up_NM = self.open(normed(self.norms[1], hidden_NH)).chunk(2, -1)
+        hidden_NH += self.down(self.act(gate_NM).mul_(up_NM))
+        return hidden_NH
 
     def _attend(
-        self, normed_BLH: Tensor, turns: tuple[Tensor, Tensor], bias: Tensor | None, cache: Any
+        self, normed_NH: Tensor, turns: tuple[Tensor, Tensor], seen: _Seen, cache: Any
     ) -> Tensor:
-        batch, length, _ = normed_BLH.shape
         # All queries, then the keys, then the values.
-        heads = self.read(normed_BLH.flatten(0, 1)).view(batch, length, -1, self.size)
-        kv = heads.shape[2] // (self.shared_by + 2)
-        query, key, value = torch.split(heads, [kv * self.shared_by, kv, kv], 2)
+        heads = self.read(normed_NH).view(len(normed_NH), -1, self.size)
+        kv = heads.shape[1] // (self.shared_by + 2)
+        turning = heads[:, : kv * (self.shared_by + 1)]
         if self.head_norms[0] is not None:
-            query, key = (normed(n, x) for n, x in zip(self.head_norms, (query, key), strict=True))
-            both = turned(torch.cat([query, key], 2), *turns)
-        else:
-            both = turned(heads[:, :, : kv * (self.shared_by + 1)], *turns)
-        query, key = torch.split(both, [kv * self.shared_by, kv], 2)
-        key, value = key.transpose(1, 2), value.transpose(1, 2)
+            parts = torch.split(turning, [kv * self.shared_by, kv], 1)
+            both = [normed(norm, part) for norm, part in zip(self.head_norms, parts, strict=True)]
+            turning = torch.cat(both, 1)
+        query, key = torch.split(turned(turning, *turns), [kv * self.shared_by, kv], 1)
+        query, key, value = (seen.spread(each) for each in (query, key, heads[:, -kv:]))
         if cache is not None:
             key, value = cache.update(key, value, self.place)
-        seen = _attention(query.transpose(1, 2), key, value, bias, self.scale)
-        return self.out(seen.transpose(1, 2).reshape(batch * length, -1)).view_as(normed_BLH)
+        return self.out(seen.gather(_attention(query, key, value, seen.bias, self.scale)))
 
 
 class FusedReader:
@@ -113,13 +134,22 @@ class FusedReader:
         return BaseModelOutputWithPast(last_hidden_state=hidden_BLH, past_key_values=cache)
 
     def read(self, ids_BL: Tensor, mask: Tensor, positions_BL: Tensor, cache: Any) -> Tensor:
-        """Hidden states [B, L, H]; ``mask`` as [B, P] of tokens to see, or as what is added."""
-        hidden_BLH = self._embed(ids_BL)
-        turns = tuple(each[:, :, None] for each in self._rotary(hidden_BLH, positions_BL))
-        bias = mask if mask.ndim == 4 else _bias(mask.bool(), ids_BL.shape[1], hidden_BLH.dtype)
+        """Hidden states [B, L, H], zero at padding.
+
+        ``mask`` is [B, P] of tokens to see, those of the cache first, or what is added to scores.
+        """
+        seen = _seen(ids_BL, mask, self._norm.weight.dtype)
+        positions_BL, ids_M = positions_BL.expand_as(ids_BL).reshape(1, -1), ids_BL.flatten()
+        if seen.places_N is not None:
+            positions_BL, ids_M = positions_BL[:, seen.places_N], ids_M[seen.places_N]
+        hidden_NH = self._embed(ids_M)
+        turns = tuple(each[0, :, None] for each in self._rotary(hidden_NH, positions_BL))
         for layer in self._layers:
-            hidden_BLH = layer(hidden_BLH, turns, bias, cache)
-        return normed(self._norm, hidden_BLH)
+            hidden_NH = layer(hidden_NH, turns, seen, cache)
+        hidden_NH = normed(self._norm, hidden_NH)
+        if seen.places_N is not None:
+            hidden_NH = _placed(hidden_NH, seen.places_N, ids_BL.numel())
+        return hidden_NH.view(*ids_BL.shape, -1)
 
 
 def serves(backbone: Any) -> bool:
@@ -137,15 +167,31 @@ def _slides(config: Any) -> bool:
     return getattr(config, "sliding_window", None) is not None
 
 
+def _seen(ids_BL: Tensor, mask: Tensor, dtype: torch.dtype) -> _Seen:
+    batch, length = ids_BL.shape
+    if mask.ndim == 4:
+        return _Seen(batch, length, None, mask)
+    sees_BP = mask.bool()
+    real_BL = sees_BP[:, -length:]
+    places_N = None if bool(real_BL.all()) else real_BL.flatten().nonzero()[:, 0]
+    return _Seen(batch, length, places_N, _bias(sees_BP, length, dtype))
+
+
+def _placed(values_NX: Tensor, places_N: Tensor, count: int) -> Tensor:
+    """[count, X] with the values at their places and zeros elsewhere."""
+    zeros = values_NX.new_zeros(count, *values_NX.shape[1:])
+    return zeros.index_copy_(0, places_N, values_NX)
+
+
 def normed(norm: Any, hidden: Tensor) -> Tensor:
     """An RMSNorm of the last axis."""
     return rms_norm(hidden, norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
-def turned(heads_BLND: Tensor, cos_BL1D: Tensor, sin_BL1D: Tensor) -> Tensor:
+def turned(heads_NGD: Tensor, cos_N1D: Tensor, sin_N1D: Tensor) -> Tensor:
     """Rotary positions (arXiv 2104.09864), in halves as transformers has them."""
-    first, second = heads_BLND.chunk(2, -1)
-    return (heads_BLND * cos_BL1D).addcmul_(torch.cat([-second, first], -1), sin_BL1D)
+    first, second = heads_NGD.chunk(2, -1)
+    return (heads_NGD * cos_N1D).addcmul_(torch.cat([-second, first], -1), sin_N1D)
 
 
 def _bias(sees_BP: Tensor, length: int, dtype: torch.dtype) -> Tensor | None:
@@ -164,16 +210,11 @@ def _bias(sees_BP: Tensor, length: int, dtype: torch.dtype) -> Tensor | None:
 def _attention(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float
 ) -> Tensor:
-    """[B, heads, L, D]. One token's queries that share a key are rows of one product."""
-    batch, heads, length, size = query.shape
-    groups = heads // key.shape[1]
-    if length > 1:
-        if groups > 1:
-            key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
-        return scaled_dot_product_attention(
-            query, key, value, bias, is_causal=bias is None, scale=scale
-        )
-    shared = query.reshape(batch, -1, groups, size)
-    scores = (shared @ key.transpose(-1, -2)).mul_(scale)
-    scores = scores if bias is None else scores.add_(bias)
-    return (scores.softmax(-1) @ value).view(batch, heads, 1, size)
+    """[B, heads, L, D]. On a CPU, keys that several queries share are read in place."""
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1 and not query.is_cpu:
+        key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
+    return scaled_dot_product_attention(
+        query, key, value, bias, is_causal=bias is None and query.shape[2] > 1, scale=scale,
+        enable_gqa=groups > 1 and query.is_cpu,
+    )  # fmt: skip

@@ -39,15 +39,16 @@ def reading(causal: Any) -> Iterator[None]:
         kept.append((module, module.__dict__.get("forward")))
         module.__dict__["forward"] = forward
 
+    merged = _Merging()
     try:
         with torch.no_grad():
             if serves(backbone):
-                replace(backbone, FusedReader(backbone, _merged))
+                replace(backbone, FusedReader(backbone, merged))
                 layers = [causal.get_output_embeddings()]
             else:
                 layers = list(linear_layers(causal))
             for layer in layers:
-                weight_OI, bias_O = _merged([layer])
+                weight_OI, bias_O = merged([layer])
                 replace(layer, partial(product, weight_OI=weight_OI, bias_O=bias_O))
         yield
     finally:
@@ -57,19 +58,41 @@ def reading(causal: Any) -> Iterator[None]:
                 module.__dict__["forward"] = forward
 
 
-def _merged(layers: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
-    """The weight [O, I] that layers with one input stand for, and the bias, each one's in turn."""
-    bases = [base_of(layer) for layer in layers]
-    weights = [as_output_input(base, base.weight.detach()) for base in bases]
-    merged_OI = weights[0].new_empty(sum(map(len, weights)), weights[0].shape[1])
-    parts = torch.split(merged_OI, [len(weight) for weight in weights])
-    for layer, weight, part in zip(layers, weights, parts, strict=True):
-        _merge(layer, weight, part)
-    biases = [base.bias for base in bases]
-    bias_O = None if biases[0] is None else torch.cat(biases)
-    if not is_served(merged_OI):
-        return merged_OI, bias_O
-    return torch.ops.mkldnn._reorder_linear_weight(merged_OI, _ROWS), bias_O
+class _Merging:
+    """Makes of layers with one input the weight [O, I] that they stand for, and their biases.
+
+    A weight that oneDNN packs is a copy anyway: what it is packed from is written to the same
+    memory for each, which is in the processor's cache then.
+    """
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0)
+
+    def __call__(self, layers: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None]:
+        """The weight, of several layers one below the other, and the bias, each one's in turn."""
+        bases = [base_of(layer) for layer in layers]
+        weights = [as_output_input(base, base.weight.detach()) for base in bases]
+        biases = [base.bias for base in bases]
+        bias_O = None if biases[0] is None else torch.cat(biases)
+        is_packed = is_served(weights[0])
+        if len(layers) == 1 and not adapters_in_use(layers[0]):
+            merged_OI = weights[0]
+        else:
+            merged_OI = self._room(weights, is_packed)
+            parts = torch.split(merged_OI, [len(weight) for weight in weights])
+            for layer, weight, part in zip(layers, weights, parts, strict=True):
+                _merge(layer, weight, part)
+        if not is_packed:
+            return merged_OI, bias_O
+        return torch.ops.mkldnn._reorder_linear_weight(merged_OI, _ROWS), bias_O
+
+    def _room(self, weights: Sequence[Tensor], is_shared: bool) -> Tensor:
+        outputs, inputs = sum(map(len, weights)), weights[0].shape[1]
+        if not is_shared:
+            return weights[0].new_empty(outputs, inputs)
+        if self._memory.numel() < outputs * inputs:
+            self._memory = weights[0].new_empty(outputs * inputs)
+        return self._memory[: outputs * inputs].view(outputs, inputs)
 
 
 def _merge(layer: Any, weight_OI: Tensor, into_OI: Tensor) -> None:

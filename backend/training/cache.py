@@ -61,6 +61,17 @@ def sees_all(cache: DynamicCache) -> bool:
     return all(type(layer) is RoomyLayer for layer in cache.layers)
 
 
+def deal(cache: DynamicCache, places_BP: Tensor) -> None:
+    """Makes of the one row that a cache holds B rows of P of its tokens each.
+
+    Room is left behind them. The cache is one that sees all.
+    """
+    for layer in cache.layers:
+        layer.keys, layer.values = (
+            held[0, :, places_BP].transpose(0, 1) for held in (layer.keys, layer.values)
+        )
+
+
 def _with_room(held: Tensor, length: int) -> Tensor:
     batch, heads, _, size = held.shape
     room = held.new_empty(batch, heads, length + max(_ROOM, length // 2), size)

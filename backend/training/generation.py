@@ -11,9 +11,11 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from backend.models.language_model import LanguageModel
-from backend.training.cache import sees_all
-from backend.training.drafts import Draft, Guessing
-from backend.training.prefill import prefill, read_on
+from backend.training.cache import empty_cache, sees_all
+from backend.training.drafts import Draft, Phrases
+from backend.training.openings import open_rows
+from backend.training.prefill import read_on
+from backend.training.writing import Writing
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,18 @@ def generate(
     ``drafts`` are texts that the completions may resemble: the more they do, the sooner they are
     written. What is written is the same as without, but for rounding.
     """
-    read = prefill(model, prompts)
-    cache, mask_BL, hidden_NH = read.cache, read.mask_BP, read.last_BH
     # A wrong guess leaves a gap in the mask, which a window that slides would count.
-    can_guess = bool(drafts) and sees_all(cache)
-    writing = _Writing(
-        [Draft(ids) for ids in (drafts if can_guess else [()] * len(prompts))],
-        read.next_positions_B1.flatten().tolist(),
+    can_guess = bool(drafts) and sees_all(empty_cache(model.network.config))
+    texts = drafts if can_guess else [()] * len(prompts)
+    phrases = Phrases(texts)
+    writing = Writing(
+        [Draft(ids, phrases) for ids in texts],
+        [len(prompt) for prompt in prompts],
         sampling.max_new_tokens,
         model.tokenizer.eos_ids,
     )
+    read = open_rows(model, prompts, writing.open())
+    cache, mask_BL, hidden_NH = read.cache, read.mask_BP, read.hidden_NH
     numbers_BT = _numbers(len(prompts), sampling, generator, model.compute.device)
     while True:
         with model.compute.autocast():
@@ -69,84 +73,6 @@ def generate(
         )
         mask_BL = torch.cat([mask_BL, real_BQ], 1)
         hidden_NH = read_on(model, ids_BQ, mask_BL, positions_BQ, cache)[real_BQ.bool()]
-
-
-class _Writing:
-    """The completions as they grow: rows of the batch, what each is offered, and which have ended.
-
-    Rows that have ended leave the batch once they are half of it.
-    """
-
-    def __init__(
-        self, drafts: list[Draft], starts: list[int], most: int, ends: frozenset[int]
-    ) -> None:
-        self.completions: list[list[int]] = [[] for _ in drafts]
-        self.offers: list[list[int]] = [[] for _ in drafts]
-        self._rows = list(range(len(drafts)))
-        self._alive = [True] * len(drafts)
-        self._drafts, self._starts = drafts, starts
-        self._most, self._ends = most, ends
-        self._guessing = Guessing()
-
-    @property
-    def is_done(self) -> bool:
-        return not any(self._alive[row] for row in self._rows)
-
-    def places(self) -> tuple[list[int], list[int]]:
-        """Row and place in its completion of each token that is drawn now, offered ones first."""
-        found = [
-            (row, min(len(self.completions[row]) + ahead, self._most - 1))
-            for row, offer in zip(self._rows, self.offers, strict=True)
-            for ahead in range(len(offer) + 1)
-        ]
-        return [row for row, _ in found], [place for _, place in found]
-
-    def take(self, drawn: Sequence[int]) -> list[int]:
-        """Keeps of the drawn tokens those that follow on right offers; returns how many were."""
-        tokens = iter(drawn)
-        return [
-            self._take_row(row, [next(tokens) for _ in range(len(offer) + 1)], offer)
-            for row, offer in zip(self._rows, self.offers, strict=True)
-        ]
-
-    def _take_row(self, row: int, drawn: Sequence[int], offer: Sequence[int]) -> int:
-        if not self._alive[row]:
-            return 0
-        written = self.completions[row]
-        for place, token in enumerate(drawn):
-            written.append(token)
-            self._drafts[row].see(token)
-            self._alive[row] = token not in self._ends and len(written) < self._most
-            is_right = place < len(offer) and token == offer[place]
-            if not self._alive[row] or not is_right:
-                break
-        self._guessing.learn(len(offer), place + is_right)
-        return place
-
-    def leave(self) -> list[int] | None:
-        """The places in the batch of the rows that stay, if some leave it now."""
-        alive = [place for place, row in enumerate(self._rows) if self._alive[row]]
-        if len(alive) * 2 > len(self._rows):
-            return None
-        self._rows = [self._rows[place] for place in alive]
-        return alive
-
-    def guess(self) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
-        """Ids, a mask and positions, all [B, Q]: each row's last token, then what it is offered."""
-        rooms = [
-            self._most - len(self.completions[row]) - 1 if self._alive[row] else 0
-            for row in self._rows
-        ]
-        self.offers = self._guessing.offers([self._drafts[row] for row in self._rows], rooms)
-        width = 1 + max(map(len, self.offers))
-        ids, real, positions = [], [], []
-        for row, offer in zip(self._rows, self.offers, strict=True):
-            written = self.completions[row]
-            first, padding = self._starts[row] + len(written) - 1, width - 1 - len(offer)
-            ids.append([written[-1], *offer, *[written[-1]] * padding])
-            real.append([1] * (1 + len(offer)) + [0] * padding)
-            positions.append([*range(first, first + width)])
-        return ids, real, positions
 
 
 def _forget(

@@ -12,7 +12,7 @@ from transformers import DynamicCache
 
 from backend.models.language_model import LanguageModel
 from backend.training.cache import empty_cache, sees_all
-from backend.training.packing import Batch, left_pad, positions
+from backend.training.packing import Batch, left_pad, pack, positions
 from backend.training.tree import LONGEST, Tree, can_mask, read_tree, tree_of
 
 # A shorter beginning costs more as a pass of its own than it spares.
@@ -21,9 +21,12 @@ _WORTH_SHARING: Final = 8
 
 @dataclass(frozen=True)
 class Prefilled:
-    """B prompts as a model has read them, P tokens with their padding."""
+    """B prompts as a model has read them, and what is offered after them: P tokens with padding.
 
-    last_BH: Tensor
+    Hidden states are those of each prompt's last token, then of those offered, row by row.
+    """
+
+    hidden_NH: Tensor
     cache: DynamicCache
     mask_BP: Tensor
 
@@ -33,22 +36,36 @@ class Prefilled:
         return self.mask_BP.sum(1, keepdim=True)
 
 
-def prefill(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Prefilled:
-    """Hidden states at the last token of each prompt, and the cache to go on from."""
+def prefill(
+    model: LanguageModel, prompts: Sequence[Sequence[int]], offers: Sequence[Sequence[int]] = ()
+) -> Prefilled:
+    """Hidden states at the end of each prompt, and the cache to go on from.
+
+    ``offers`` are tokens that may follow each prompt, padded at the right. None may be given where
+    a window slides: it would count padding.
+    """
     device, pad_id = model.compute.device, model.tokenizer.pad_id
+    offers = offers or [()] * len(prompts)
     cache = empty_cache(model.network.config)
     # Padding comes to lie behind the beginning: a sliding window would count it.
     shared = common_beginning(prompts) if sees_all(cache) else 0
     if shared < _WORTH_SHARING:
-        ids_BP, mask_BP, positions_BP = left_pad(prompts, pad_id, device)
+        shared = 0
     else:
         read_on(model, *left_pad([prompts[0][:shared]], pad_id, device), cache)
         cache.batch_select_indices(torch.zeros(len(prompts), dtype=torch.long, device=device))
-        ids_BP, mask_BP, _ = left_pad([prompt[shared:] for prompt in prompts], pad_id, device)
-        mask_BP = torch.cat([mask_BP.new_ones(len(prompts), shared), mask_BP], 1)
-        positions_BP = positions(mask_BP)[:, shared:]
-    hidden_BPH = read_on(model, ids_BP, mask_BP, positions_BP, cache)
-    return Prefilled(hidden_BPH[:, -1], cache, mask_BP)
+    rests = [prompt[shared:] for prompt in prompts]
+    rows = pack(rests, offers, pad_id, device) if any(offers) else None
+    if rows is None:
+        ids_BP, mask_BP, _ = left_pad(rests, pad_id, device)
+    else:
+        ids_BP, mask_BP = rows.input_ids_BL, rows.attention_mask_BL
+    whole_BP = torch.cat([mask_BP.new_ones(len(prompts), shared), mask_BP], 1)
+    hidden_BPH = read_on(model, ids_BP, whole_BP, positions(whole_BP)[:, shared:], cache)
+    if rows is None:
+        return Prefilled(hidden_BPH[:, -1], cache, whole_BP)
+    last = max(map(len, rests)) - 1
+    return Prefilled(hidden_BPH[:, last:][mask_BP[:, last:].bool()], cache, whole_BP)
 
 
 def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
@@ -142,7 +159,7 @@ def hidden_after(
     """
     read = prefill(model, prompts)
     owner_C = torch.tensor(owners, device=ids_CT.device)
-    last_C1H = read.last_BH[owner_C, None]
+    last_C1H = read.hidden_NH[owner_C, None]
     length = ids_CT.shape[1]
     if length == 1:
         return last_C1H

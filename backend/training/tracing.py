@@ -40,18 +40,22 @@ class _Side:
 
 def traces_of_step(trainer: Trainer, report: StepReport, step: int, rows: int) -> list[Trace]:
     """The first ``rows`` rollouts of a step, as the loss saw them."""
+    # Only what is kept of the batch goes through the head again, its tokens being in rows' order.
+    batch = report.batch.rows(slice(0, rows))
+    tokens = slice(0, len(batch.completion_ids_N))
+    teacher_NH = report.teacher_hidden_NH
     views = _token_traces(
         trainer,
-        report.batch,
-        report.student_hidden_NH,
-        report.teacher_hidden_NH,
-        report.compared.divergence_N,
-        report.weights_BT,
+        batch,
+        report.student_hidden_NH[tokens],
+        None if teacher_NH is None else teacher_NH[tokens],
+        report.compared.divergence_N[tokens],
+        report.weights_BT[: len(batch)],
     )
     return [
         _trace(trainer, step, "sampled", report.rows[i], report.rollouts.sources[i],
                report.prompts, report.rollouts.completions[i], i, views[i])
-        for i in range(min(rows, len(views)))
+        for i in range(len(views))
     ]  # fmt: skip
 
 
@@ -176,6 +180,9 @@ def _token_traces(
 
 
 def _view(head: Any, hidden_NH: Tensor, ids_N: Tensor) -> _Side:
+    if not len(ids_N):
+        none_N, none_N5 = hidden_NH.new_zeros(0), hidden_NH.new_zeros(0, TOP)
+        return _Side(none_N, none_N, none_N5, none_N5)
     columns: list[tuple[Tensor, ...]] = []
     for start in range(0, len(ids_N), CHUNK_TOKENS):
         logprobs_NV = log_softmax(head(hidden_NH[start : start + CHUNK_TOKENS]), -1)

@@ -40,12 +40,13 @@ class Segment:
 class Tree:
     """A trunk that all prompts begin with, the prompts' own branches, and completions on these.
 
-    A prompt's only completion is part of its branch. ``predicting`` are the places whose hidden
-    states predict completions, row by row.
+    A prompt's only completion is part of its branch. ``paths`` are the places of each row's prompt
+    and completion, ``predicting`` those whose hidden states predict completions, row by row.
     """
 
     ids: list[int] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
+    paths: list[list[int]] = field(default_factory=list)
     predicting: list[int] = field(default_factory=list)
 
     def grow(self, ids: Sequence[int], before: tuple[Segment, ...] = ()) -> Segment:
@@ -100,21 +101,19 @@ def tree_of(batch: Batch, distinct: Sequence[Sequence[int]], shared: int) -> Tre
     for row, prompt in enumerate(batch.prompts):
         rows_of[tuple(prompt)].append(row)
     trunk = (tree.grow(distinct[0][:shared]),) if shared else ()
-    ends: list[tuple[int, range]] = [(0, range(0))] * len(batch.prompts)
+    standing: list[tuple[Segment, ...]] = [()] * len(batch.prompts)
     forks = []
     for prompt, rows in rows_of.items():
         only = batch.completions[rows[0]][:-1] if len(rows) == 1 else ()
         branch = tree.grow([*prompt[shared:], *only], trunk)
-        end = branch.place + len(prompt) - shared - 1
-        if len(rows) == 1:
-            ends[rows[0]] = end, range(end + 1, end + 1 + len(only))
-        else:
-            forks.append((rows, end, (*trunk, branch)))
-    for rows, end, before in forks:
-        for row in rows:
-            ends[row] = end, tree.grow(batch.completions[row][:-1], before).places
-    for (end, places), ids in zip(ends, batch.completions, strict=True):
-        tree.predicting += [end, *places][: len(ids)]
+        standing[rows[0]] = (*trunk, branch)
+        forks += [(row, (*trunk, branch)) for row in rows if len(rows) > 1]
+    for row, before in forks:
+        standing[row] = (*before, tree.grow(batch.completions[row][:-1], before))
+    for segments, prompt, ids in zip(standing, batch.prompts, batch.completions, strict=True):
+        path = [place for segment in segments for place in segment.places]
+        tree.paths.append(path)
+        tree.predicting += path[len(prompt) - 1 :][: len(ids)]
     return tree
 
 

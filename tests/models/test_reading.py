@@ -19,7 +19,7 @@ from tests.tiny_model import PAD_ID, build_model, load_tiny
 from tests.training.tiny_runs import disturb_adapter
 
 FUSED = ("llama", "mistral", "qwen2", "qwen3")
-OTHERS = ("gemma2", "gpt2", "cohere")
+OTHERS = ("gemma", "gemma2", "gemma3_text", "gpt2", "cohere")
 # Random weights of this spread make much of a rounding.
 ATOL = 3e-4
 
@@ -113,3 +113,21 @@ def test_a_window_that_slides_is_left_to_the_network(tmp_path: Path) -> None:
     model.network.config.sliding_window = 3
     with model.merged():
         assert not isinstance(model.network.get_base_model().base_model.forward, FusedReader)
+
+
+@torch.no_grad()
+def test_padding_is_not_read(tiny_folder: Path) -> None:
+    """Left of prompts, and right of what rows of different lengths go on with."""
+    model = adapted(tiny_folder)
+    read: list[int] = []
+    embeddings = model.network.get_input_embeddings()
+    embeddings.register_forward_pre_hook(lambda _, ids: read.append(ids[0].numel()))
+    cache = empty_cache(model.network.config)
+    prompts = left_pad([[5, 6, 7, 8], [9], [11, 12, 13]], PAD_ID, model.compute.device)
+    real = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 0, 0]])
+    with model.merged():
+        read_on(model, *prompts, cache)
+        mask = torch.cat([prompts[1], real], 1)
+        found = read_on(model, torch.full((3, 3), 20), mask, mask.cumsum(1)[:, -3:] - 1, cache)
+    assert read == [8, 3]
+    assert torch.equal(found.abs().sum(-1) > 0, real.bool())

@@ -10,7 +10,7 @@ import torch
 
 from backend.config import AdapterConfig
 from backend.models.language_model import LanguageModel
-from backend.training.drafts import Draft, Guessing
+from backend.training.drafts import Draft, Guess, Guessing, Kind, Phrases
 from backend.training.generation import Sampling, generate
 from tests.tiny_model import build_model, load_tiny
 from tests.training.test_generation import assert_drawn_from, prompts_of
@@ -120,32 +120,74 @@ def test_drafted_tokens_follow_the_models_softmax(
     assert_drawn_from(torch.bincount(torch.tensor(third), minlength=len(expected)), expected)
 
 
+def tokens(guesses: Sequence[Guess]) -> list[int]:
+    return [token for token, _ in guesses]
+
+
 def test_a_draft_is_followed_again_after_another_word() -> None:
     draft = Draft([1, 2, 3, 4, 5, 6])
-    assert draft.ahead(3) == []  # Nothing is written yet.
+    assert draft.ahead(3) == [(1, "draft"), (2, "draft"), (3, "draft")]
     draft.see(1)
-    assert draft.ahead(3) == [2, 3, 4]
+    assert tokens(draft.ahead(3)) == [2, 3, 4]
+    draft.see(9)  # Perhaps instead of 2.
+    assert draft.ahead(3) == [(3, "place"), (4, "draft"), (5, "draft")]
     draft.see(9)
-    assert draft.ahead(3) == []
+    assert draft.ahead(9) == [(4, "place"), (5, "draft"), (6, "draft")]
     draft.see(3)
-    assert draft.ahead(9) == [4, 5, 6]
+    assert tokens(draft.ahead(9)) == [4, 5, 6]
     draft.see(6)
     assert draft.ahead(9) == []
+    assert Draft().ahead(3) == []
+
+
+def test_a_row_that_left_its_draft_is_offered_what_others_say() -> None:
+    """Until it comes back to its own: as it does here, at the token 5."""
+    own, other = [1, 2, 5, 6], [7, 8, 5, 9]
+    draft = Draft(own, Phrases([own, other]))
+    draft.see(7)
+    assert draft.ahead(9) == [(8, "phrase"), (5, "phrase"), (6, "draft")]
+    draft.see(99)  # Nobody has written that before.
+    assert draft.ahead(1) == [(5, "place")]
+
+
+def test_what_was_drawn_behind_a_wrong_token_is_offered_instead() -> None:
+    """Where the draft says what it said then; after 9, the row would have drawn 7 instead of 4."""
+    draft = Draft([1, 2, 3, 4, 5])
+    draft.see(1)
+    draft.see(9)
+    draft.miss([(3, 3), (4, 7)])
+    assert tokens(draft.ahead(3)) == [3, 7, 5]
+    draft.see(3)
+    assert tokens(draft.ahead(3)) == [7, 5]
+    draft.miss([])
+    assert tokens(draft.ahead(3)) == [4, 5]
+
+
+def test_phrases_know_what_most_often_follows_the_most_tokens() -> None:
+    phrases = Phrases([[1, 2, 3], [1, 2, 3], [1, 2, 4], [5, 2, 4], [2, 4]])
+    assert phrases.after([1, 2]) == 3
+    assert phrases.after([9, 1, 2]) == 3
+    assert phrases.after([5, 2]) == phrases.after([2]) == 4
+    assert phrases.after([3]) is phrases.after([]) is None
 
 
 def test_offers_go_as_deep_as_they_pay() -> None:
-    """Deeper the more often they were right, and less deep the more rows must go along."""
+    """Deeper the more often they were right, and less deep the more rows write on."""
 
-    def depth(rows: int, following: int, offered: int = 0, right: int = 0) -> int:
+    def depths(
+        rows: int, left: int = 0, judged: Kind = "draft", times: int = 0, right: int = 0
+    ) -> tuple[int, int]:
+        """Of rows that follow their draft, and of those that have left it."""
         guessing, drafts = Guessing(), [Draft(range(40)) for _ in range(rows)]
-        if offered:
-            guessing.learn(offered, right)
-        for draft in drafts[:following]:
-            draft.see(0)
-        return max(map(len, guessing.offers(drafts, [40] * rows)))
+        for _ in range(times):
+            guessing.learn([(1, judged)], right)
+        for draft in drafts[:left]:
+            draft.see(99)
+        found = [len(offer) for offer in guessing.offers(drafts, [40] * rows)]
+        return found[-1], found[0]
 
-    assert depth(1, 1) > depth(8, 8) > depth(32, 32)
-    assert depth(8, 8, 90, 90) > depth(8, 8) > depth(8, 8, 90, 0)
-    assert depth(8, 8) > depth(8, 3)
-    assert depth(8, 0) == 0
+    assert depths(1) > depths(8) > depths(32)
+    assert depths(8, 0, "draft", 90, 1) > depths(8) > depths(8, 0, "draft", 90, 0)
+    assert depths(8)[0] == depths(8, 4)[0] > depths(8, 4)[1] > 0
+    assert depths(8, 4, "place", 90, 0) == (depths(8)[0], 0)
     assert Guessing().offers([Draft()], [0]) == [[]]

@@ -39,7 +39,7 @@ def test_prefilled_prompts_equal_plain_passes(family: str, tmp_path: Path) -> No
     for row, prompt in enumerate(PROMPTS):
         with torch.no_grad():
             plain = model.backbone(input_ids=torch.tensor([prompt])).last_hidden_state[0, -1]
-        assert torch.allclose(found.last_BH[row], plain, atol=2e-5)
+        assert torch.allclose(found.hidden_NH[row], plain, atol=2e-5)
 
 
 def test_what_all_begin_with_is_read_once(tiny_folder: Path, tmp_path: Path) -> None:

@@ -74,7 +74,24 @@ def test_a_steps_traces_show_what_the_loss_saw(trainer: Trainer) -> None:
         assert (trace.kind, trace.source, trace.step) == ("sampled", "student", 1)
         assert trace.completion == trainer.model.tokenizer.decode(ids)
         assert trace.demonstration == ROWS[i].demonstration
-    assert len(traces_of_step(trainer, report, 1, rows=100)) == 3
+    everything = traces_of_step(trainer, report, 1, rows=100)
+    assert len(everything) == 3
+    assert traces_of_step(trainer, report, 1, rows=0) == []
+    for trace, same in zip(traces, everything, strict=False):
+        for name, values in vars(same.tokens).items():
+            np.testing.assert_allclose(getattr(trace.tokens, name), values, atol=1e-5, rtol=1e-5)
+
+
+def test_only_the_rows_that_are_traced_go_through_the_head(trainer: Trainer) -> None:
+    """Once for the student and once for the teacher."""
+    report = training_step(trainer, ROWS, 0)
+    read: list[int] = []
+    hook = trainer.model.head.layer.register_forward_pre_hook(
+        lambda _, given: read.append(len(given[0]))
+    )
+    traces_of_step(trainer, report, 1, rows=2)
+    hook.remove()
+    assert read == [sum(map(len, report.rollouts.completions[:2]))] * 2
 
 
 def greedy_answers(trainer: Trainer, role: str) -> list[str]:
