@@ -7,7 +7,7 @@ arithmetic is in fp32, and a chunk of tokens at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
@@ -180,8 +180,6 @@ def compare(
     Gradients of hidden states are found with their divergences. A head that trains (it says so by
     ``is_trained``) needs its own as well: then each chunk is computed again in the backward pass.
     """
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    is_trained = getattr(head, "is_trained", False)
 
     def chunk(student_NH: Tensor, teacher_NH: Tensor | None, ids_N: Tensor) -> tuple[Tensor, ...]:
         student = log_softmax(head(student_NH) / temperatures.student, -1)
@@ -195,48 +193,66 @@ def compare(
             logprob_N = _of_tokens(student, ids_N)
         return divergence_N, entropy_N, logprob_N
 
-    for start in range(0, len(token_ids_N), chunk_tokens):
-        span = slice(start, start + chunk_tokens)
-        teacher_NH = None if teacher_hidden_NH is None else teacher_hidden_NH[span]
-        inputs = (student_hidden_NH[span], teacher_NH, token_ids_N[span])
-        if is_trained:
-            parts.append(checkpoint(chunk, *inputs, use_reentrant=False))
-        else:
-            parts.append(_RowGradients.apply(chunk, *inputs))  # type: ignore[no-untyped-call]
+    inputs = (student_hidden_NH, teacher_hidden_NH, token_ids_N)
+    if not getattr(head, "is_trained", False):
+        return Compared(
+            *_RowGradients.apply(chunk, chunk_tokens, *inputs)  # type: ignore[no-untyped-call]
+        )
+    parts = [
+        checkpoint(chunk, *(None if each is None else each[span] for each in inputs),
+                   use_reentrant=False)
+        for span in _spans(len(token_ids_N), chunk_tokens)
+    ]  # fmt: skip
     if not parts:
         empty = student_hidden_NH.sum() * 0.0 + torch.zeros(0, device=student_hidden_NH.device)
         return Compared(empty, empty.detach(), empty.detach())
     return Compared(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
+def _spans(tokens: int, chunk_tokens: int) -> Iterator[slice]:
+    for start in range(0, tokens, chunk_tokens):
+        yield slice(start, start + chunk_tokens)
+
+
 class _RowGradients(torch.autograd.Function):
-    """A chunk's divergences, with each one's gradient in its own hidden state, found at once.
+    """Divergences, with each one's gradient in its own hidden state, found at once.
 
     A token's divergence depends on no other token's hidden state: the gradient of their sum holds
     that of each as a row, which the backward pass has only to scale. Logits are gone by then.
+    (What stays is allocated before the first logits: between these it would keep the allocator
+    from using their memory again, some 20 MiB a chunk.)
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         chunk: Callable[..., tuple[Tensor, ...]],
+        chunk_tokens: int,
         student_NH: Tensor,
         teacher_NH: Tensor | None,
         ids_N: Tensor,
     ) -> tuple[Tensor, ...]:
-        asks = ctx.needs_input_grad[1]
-        with torch.set_grad_enabled(asks):
-            rows_NH = student_NH.detach().requires_grad_(asks)
-            divergence_N, entropy_N, logprob_N = chunk(rows_NH, teacher_NH, ids_N)
-            if asks:
-                ctx.save_for_backward(*torch.autograd.grad(divergence_N.sum(), rows_NH))
-        ctx.mark_non_differentiable(entropy_N, logprob_N)
-        return divergence_N.detach(), entropy_N, logprob_N
+        asks = ctx.needs_input_grad[2]
+        found = tuple(student_NH.new_empty(len(ids_N), dtype=torch.float32) for _ in range(3))
+        gradient_NH = torch.empty_like(student_NH) if asks else None
+        for span in _spans(len(ids_N), chunk_tokens):
+            teacher = None if teacher_NH is None else teacher_NH[span]
+            with torch.set_grad_enabled(asks):
+                rows_NH = student_NH[span].detach().requires_grad_(asks)
+                values = chunk(rows_NH, teacher, ids_N[span])
+                if gradient_NH is not None:
+                    (gradient_NH[span],) = torch.autograd.grad(values[0].sum(), rows_NH)
+            for whole, part in zip(found, values, strict=True):
+                whole[span] = part.detach()
+        if gradient_NH is not None:
+            ctx.save_for_backward(gradient_NH)
+        ctx.mark_non_differentiable(*found[1:])
+        return found
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (rows_NH,) = ctx.saved_tensors
-        return None, gradients[0][:, None] * rows_NH, None, None
+        return None, None, gradients[0][:, None] * rows_NH, None, None
 
 
 @torch.no_grad()
@@ -248,14 +264,11 @@ def token_logprobs(
     chunk_tokens: int = CHUNK_TOKENS,
 ) -> Tensor:
     """log p(y) [N] of the given tokens, in fp32."""
-    parts = [
-        _of_tokens(
-            log_softmax(head(hidden_NH[s : s + chunk_tokens]) / temperature, -1),
-            token_ids_N[s : s + chunk_tokens],
-        )
-        for s in range(0, len(token_ids_N), chunk_tokens)
-    ]
-    return torch.cat(parts) if parts else torch.zeros(0, device=hidden_NH.device)
+    found_N = hidden_NH.new_empty(len(token_ids_N), dtype=torch.float32)
+    for span in _spans(len(token_ids_N), chunk_tokens):
+        logprobs_NV = log_softmax(head(hidden_NH[span]) / temperature, -1)
+        found_N[span] = _of_tokens(logprobs_NV, token_ids_N[span])
+    return found_N
 
 
 @torch.no_grad()
@@ -266,9 +279,8 @@ def token_kls(
     chunk_tokens: int = CHUNK_TOKENS,
 ) -> Tensor:
     """KL(of || from) [N] in nats between two sets of weights on the same tokens."""
-    parts = []
-    for start in range(0, len(of_NH), chunk_tokens):
-        span = slice(start, start + chunk_tokens)
+    found_N = of_NH.new_empty(len(of_NH), dtype=torch.float32)
+    for span in _spans(len(of_NH), chunk_tokens):
         of, origin = (log_softmax(head(side[span]), -1) for side in (of_NH, from_NH))
-        parts.append(_kl(of, origin).sum(-1))
-    return torch.cat(parts) if parts else torch.zeros(0, device=of_NH.device)
+        found_N[span] = _kl(of, origin).sum(-1)
+    return found_N
