@@ -55,9 +55,9 @@ def _gflop(trainer: Trainer, work: Work, size: Dimensions) -> float:
     written = len(work.answered) * work.new_tokens
     head = 2.0 * size.hidden * size.vocabulary
     low_rank = 2.0 * config.adapter.rank * size.adapter_width
-    alone = _pairs_and_tokens(prompts.student, 1)
-    teacher = _pairs_and_tokens(prompts.teacher, work.new_tokens)
-    student = _pairs_and_tokens(prompts.student, work.new_tokens)
+    alone = pairs_and_tokens(prompts.student, 1)
+    teacher = pairs_and_tokens(prompts.teacher, work.new_tokens)
+    student = pairs_and_tokens(prompts.student, work.new_tokens)
 
     def layers(read: tuple[int, int], adapted: bool) -> float:
         pairs, tokens = read
@@ -72,7 +72,7 @@ def _gflop(trainer: Trainer, work: Work, size: Dimensions) -> float:
     return flop / 1e9
 
 
-def _pairs_and_tokens(prompts: list[list[int]], new_tokens: int) -> tuple[int, int]:
+def pairs_and_tokens(prompts: list[list[int]], new_tokens: int) -> tuple[int, int]:
     """Pairs of tokens that attention compares, and tokens, of prompts with completions."""
     tree = tree_of_batch(pack(prompts, [[0] * new_tokens] * len(prompts), 0, torch.device("cpu")))
     pairs = sum(

@@ -14,10 +14,11 @@ from transformers import DynamicCache
 from backend.evaluation.batches import BATCH_TOKENS, batches
 from backend.evaluation.branches import Branches, branches, side_by_side
 from backend.models.language_model import LanguageModel
+from backend.text.beginnings import common_beginning
 from backend.training.cache import empty_cache, sees_all
 from backend.training.divergence import CHUNK_TOKENS
 from backend.training.packing import left_pad, pack
-from backend.training.prefill import common_beginning, hidden_after, read_on
+from backend.training.prefill import hidden_after, read_on
 from backend.training.tree import can_mask
 
 # Tokens read at once on a CPU, where more were slower.

@@ -18,6 +18,7 @@ from backend.models.hardware import hardware_profile
 from backend.models.on_disk import folder_on_disk
 from backend.models.workload import Lengths, planned_scoring
 from backend.settings import Settings
+from backend.text.beginnings import common_beginning
 from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.text.tokenizer import tokenizer_of
 from storage.database import Database
@@ -86,6 +87,10 @@ def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration
     def of_prompt(messages: Sequence[Message]) -> float:
         return len(tokenizer.prompt_ids(messages)) if tokenizer else _guess_prompt(messages)
 
+    def of_beginning() -> int:
+        prompts = [tokenizer.prompt_ids(student_messages(row)) for row in rows] if tokenizer else []
+        return common_beginning(prompts)
+
     def of_text(text: str) -> float:
         return len(tokenizer.encode(text)) if tokenizer else len(text) / CHARACTERS_A_TOKEN
 
@@ -101,6 +106,7 @@ def _lengths(config: RunConfig, settings: Settings, rows: Sequence[Demonstration
         else 0.0,
         _mean(shown),
         max(shown) + 1,
+        of_beginning(),
     )
 
 

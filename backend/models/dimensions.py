@@ -20,6 +20,7 @@ class Dimensions:
     ``active`` are the weights of the layers that a token passes (fewer than all in a mixture of
     experts), without embeddings and head. ``attention`` and ``kv`` are the widths of queries and
     of keys over all heads; ``mlp`` is the width that a token meets in the feed-forward part.
+    ``is_flat`` says whether a step reads the model flat (models/flat.py), which keeps less.
     """
 
     parameters: int
@@ -31,6 +32,7 @@ class Dimensions:
     mlp: int
     vocabulary: int
     note: str = ""
+    is_flat: bool = True
 
     @property
     def adapter_width(self) -> int:
@@ -71,6 +73,8 @@ _UNGATED: Final = frozenset(
     {"bloom", "falcon", "gpt2", "gpt_bigcode", "gpt_neo", "gpt_neox", "gptj", "mpt", "opt", "phi",
      "starcoder2"}
 )  # fmt: skip
+# Families that models/flat.py reads.
+_FLAT: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 # Families whose query, key and value layers have biases, whatever their config says.
 _QKV_BIAS: Final = frozenset({"qwen2", "qwen2_moe", "gpt_bigcode"})
 
@@ -147,7 +151,18 @@ def _from_config(config: Mapping[str, Any]) -> Dimensions:
         mlp=mlp * used,
         vocabulary=vocabulary,
         note=note,
+        is_flat=family in _FLAT
+        and config.get("hidden_act", "silu") == "silu"
+        and not _slides(config),
     )
+
+
+def _slides(config: Mapping[str, Any]) -> bool:
+    """Whether attention of some layer sees a window only."""
+    kinds = config.get("layer_types")
+    if kinds:
+        return any(kind != "full_attention" for kind in kinds)
+    return bool(config.get("sliding_window")) and config.get("use_sliding_window") is not False
 
 
 def _number(config: Mapping[str, Any], *names: str) -> int:

@@ -17,6 +17,9 @@ _RUNTIME_MIB: Final = {"cpu": 420.0, "gpu": 700.0}
 # back (as workers do): 843 MiB of activations and logits grew to 1,400 within two steps.
 _FRAGMENTATION: Final = {"cpu": 1.65, "gpu": 1.2}
 _CHUNK_TOKENS: Final = 64
+# Of a chunk's logits so many copies exist at once, by both sides and with their gradients: 237 MiB
+# were taken at 49,152 tokens, 510 at twice as many.
+_LOGITS: Final = 20
 MIB: Final = 2.0**20
 _SMALLER: Final = "choose a smaller model"
 
@@ -30,17 +33,11 @@ def memory_parts(
     """
     kind, weight_bytes = ("gpu", 2) if is_gpu else ("cpu", 4)
     work = step_work(config, lengths)
-    row_tokens = lengths.prompt + work.longest_completion
-    width = 8 * size.hidden + 2 * (size.attention + size.kv) + 4 * size.mlp
-    # DoRA keeps what the layer gives and what the adapter adds apart.
-    width += 2 * size.output_width // size.layers if config.adapter.dora else 0
-    value_bytes = 3 if is_gpu else 4
-    kept = _rows_at_once(config, work) * row_tokens
-    kept *= size.layers * width * value_bytes + 4 * row_tokens
-    logits = 3 * _CHUNK_TOKENS * size.vocabulary * 4
+    logits = _LOGITS * _CHUNK_TOKENS * size.vocabulary * 4
     cache = work.rows * (max(lengths.prompt, lengths.teacher_prompt) + work.longest_completion)
     cache *= 2 * size.layers * size.kv * weight_bytes
-    activations = _FRAGMENTATION[kind] * (kept + logits)
+    kept = _kept_bytes(config, lengths, size, work, is_gpu)
+    activations = _FRAGMENTATION[kind] * kept + logits
     copies = 5 if config.teacher.weights == "ema" else 4
     parts = {
         "runtime_mib": _RUNTIME_MIB[kind],
@@ -52,6 +49,22 @@ def memory_parts(
     }
     processes = 1 if is_gpu else config.devices
     return {name: processes * part for name, part in parts.items()}
+
+
+def _kept_bytes(
+    config: RunConfig, lengths: Lengths, size: Dimensions, work: StepWork, is_gpu: bool
+) -> float:
+    """What the layers keep of all tokens for the backward pass, and one of them needs for it."""
+    rows, row_tokens = _rows_at_once(config, work), lengths.prompt + work.longest_completion
+    if size.is_flat and not (config.adapter.dora or config.adapter.full or config.adapter.four_bit):
+        tokens = lengths.shared_prompt + rows * (row_tokens - lengths.shared_prompt)
+        width = 2 * (size.hidden + size.attention + size.kv + size.mlp)
+        at_once = 6 * size.hidden + 2 * size.attention + 6 * size.mlp
+        return tokens * (size.layers * width + at_once) * (2 if is_gpu else 4)
+    width = 8 * size.hidden + 2 * (size.attention + size.kv) + 4 * size.mlp
+    # DoRA keeps what the layer gives and what the adapter adds apart.
+    width += 2 * size.output_width // size.layers if config.adapter.dora else 0
+    return rows * row_tokens * (size.layers * width * (3 if is_gpu else 4) + 4 * row_tokens)
 
 
 def export_parts(config: RunConfig, size: Dimensions, form: str) -> dict[str, float]:

@@ -20,12 +20,14 @@ class Lengths:
     """Tokens of a task's rows, as the model's tokenizer and chat template make them: means.
 
     ``longest_demonstration`` is the maximum; where it is 0, twice the mean is taken for it.
+    ``shared_prompt`` is what all prompts begin with, which a step reads once.
     """
 
     prompt: float
     teacher_prompt: float
     demonstration: float
     longest_demonstration: float = 0.0
+    shared_prompt: float = 0.0
 
     @property
     def longest_shown(self) -> int:

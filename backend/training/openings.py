@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from backend.models.language_model import LanguageModel
+from backend.text.beginnings import common_beginning
 from backend.training.cache import deal, empty_cache, sees_all
 from backend.training.packing import pack
-from backend.training.prefill import Prefilled, common_beginning, prefill
-from backend.training.tree import LONGEST, can_mask, tree_of
+from backend.training.prefill import Prefilled, prefill
+from backend.training.tree import LONGEST, can_mask, tree_inputs, tree_of
 
 
 def open_rows(
@@ -30,20 +31,13 @@ def open_rows(
     tree = tree_of(batch, distinct, common_beginning(distinct))
     if len(tree.ids) > LONGEST:
         return prefill(model, prompts, offers)
-    dtype = model.network.get_input_embeddings().weight.dtype
-    bias_LL = torch.zeros(len(tree.ids), len(tree.ids), dtype=dtype, device=device)
-    bias_LL.masked_fill_(~tree.mask_LL(device), torch.finfo(dtype).min)
-    hidden_LH = model.backbone(
-        input_ids=torch.tensor([tree.ids], device=device),
-        attention_mask=bias_LL[None, None],
-        position_ids=torch.tensor([tree.positions], device=device),
-        past_key_values=cache,
-        use_cache=True,
-    ).last_hidden_state[0]
+    read = model.backbone(**tree_inputs(model, tree), past_key_values=cache, use_cache=True)
     places, reals = _rows(tree.paths, prompts, offers)
     deal(cache, torch.tensor(places, device=device))
     predicting_N = torch.tensor(tree.predicting, device=device)
-    return Prefilled(hidden_LH[predicting_N], cache, torch.tensor(reals, device=device))
+    return Prefilled(
+        read.last_hidden_state[0, predicting_N], cache, torch.tensor(reals, device=device)
+    )
 
 
 def _rows(

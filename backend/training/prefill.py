@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from backend.models.language_model import LanguageModel
+from backend.text.beginnings import common_beginning
 from backend.training.cache import empty_cache, sees_all
 from backend.training.packing import Batch, left_pad, pack, positions
 from backend.training.tree import LONGEST, Tree, can_mask, read_tree, tree_of
@@ -66,18 +67,6 @@ def prefill(
         return Prefilled(hidden_BPH[:, -1], cache, whole_BP)
     last = max(map(len, rests)) - 1
     return Prefilled(hidden_BPH[:, last:][mask_BP[:, last:].bool()], cache, whole_BP)
-
-
-def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all prompts begin with; at least one is left of each."""
-    if len(prompts) < 2:
-        return 0
-    alike = 0
-    for tokens in zip(*prompts, strict=False):
-        if len(set(tokens)) > 1:
-            break
-        alike += 1
-    return min(alike, min(map(len, prompts)) - 1)
 
 
 def read_on(

@@ -122,19 +122,23 @@ def can_mask(model: LanguageModel) -> bool:
     return model.network.config._attn_implementation in _KERNELS
 
 
+def tree_inputs(model: LanguageModel, tree: Tree) -> dict[str, Tensor]:
+    """The tokens as a model reads them as one row: ids, positions, what is added to scores."""
+    device, dtype = model.compute.device, model.network.get_input_embeddings().weight.dtype
+    bias_LL = torch.zeros(len(tree.ids), len(tree.ids), dtype=dtype, device=device)
+    bias_LL.masked_fill_(~tree.mask_LL(device), torch.finfo(dtype).min)
+    return {
+        "input_ids": torch.tensor([tree.ids], device=device),
+        "attention_mask": bias_LL[None, None],
+        "position_ids": torch.tensor([tree.positions], device=device),
+    }
+
+
 def read_tree(model: LanguageModel, tree: Tree) -> Tensor:
     """Hidden states [N, H] at the predicting places."""
-    device = model.compute.device
-    hidden_dtype = model.network.get_input_embeddings().weight.dtype
-    bias_LL = torch.zeros(len(tree.ids), len(tree.ids), dtype=hidden_dtype, device=device)
-    bias_LL.masked_fill_(~tree.mask_LL(device), torch.finfo(hidden_dtype).min)
-    hidden_LH = model.backbone(
-        input_ids=torch.tensor([tree.ids], device=device),
-        attention_mask=bias_LL[None, None],
-        position_ids=torch.tensor([tree.positions], device=device),
-        use_cache=False,
-    ).last_hidden_state[0]
-    found: Tensor = hidden_LH[torch.tensor(tree.predicting, device=device)]
+    read = model.backbone(**tree_inputs(model, tree), use_cache=False)
+    places_N = torch.tensor(tree.predicting, device=model.compute.device)
+    found: Tensor = read.last_hidden_state[0, places_N]
     return found
 
 

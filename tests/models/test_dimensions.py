@@ -154,3 +154,23 @@ def test_the_bundled_model_is_known_before_it_is_converted(tmp_path: Path) -> No
 def test_no_model_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model that the lab can find"):
         read_dimensions("not a model", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "family", ["llama", "mistral", "qwen2", "qwen3", "gemma2", "gpt2", "cohere", "granite"]
+)
+def test_a_config_tells_which_models_are_read_flat(family: str, tmp_path: Path) -> None:
+    folder = build_model(tmp_path, family=family)
+    found = from_config(json.loads((folder / "config.json").read_text("utf-8")))
+    assert found is not None
+    assert found.is_flat == (load_tiny(folder).flat() is not None)
+
+
+def test_windows_that_slide_are_not_read_flat() -> None:
+    for window in ({"sliding_window": 64}, {"layer_types": ["sliding_attention"] * 3}):
+        found = from_config({**SMALL, "model_type": "mistral", **window})
+        assert found is not None
+        assert not found.is_flat
+    off = from_config({**QWEN_7B, "sliding_window": 64, "use_sliding_window": False})
+    assert off is not None
+    assert off.is_flat

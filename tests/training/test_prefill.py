@@ -10,8 +10,9 @@ import torch
 
 from backend.config import AdapterConfig
 from backend.models.language_model import LanguageModel
+from backend.text.beginnings import common_beginning
 from backend.training.packing import pack
-from backend.training.prefill import common_beginning, completion_hidden, prefill
+from backend.training.prefill import completion_hidden, prefill
 from tests.tiny_model import PAD_ID, build_model, load_tiny
 from tests.training.tiny_runs import disturb_adapter
 
