@@ -37,6 +37,13 @@ class Work:
     rows: Sequence[Demonstration]
     new_tokens: int
     per_prompt: int = 1
+    # How many rows TRL trains on at once; 0: all.
+    trl_rows: int = 0
+
+    @property
+    def trl_passes(self) -> int:
+        """How many micro-batches TRL makes of a step."""
+        return len(self.answered) // (self.trl_rows or len(self.answered))
 
     @property
     def answered(self) -> list[Demonstration]:
@@ -99,8 +106,8 @@ def trl_trainer(
     ]
     config = SDFTConfig(
         output_dir=str(out),
-        per_device_train_batch_size=len(rows),
-        gradient_accumulation_steps=1,
+        per_device_train_batch_size=len(rows) // work.trl_passes,
+        gradient_accumulation_steps=work.trl_passes,
         max_steps=steps,
         learning_rate=LEARNING_RATE,
         lr_scheduler_type="constant",

@@ -1,7 +1,7 @@
 """Times a self-distillation step of the lab against TRL's on the same work, steps interleaved.
 
     python -m bench.step [--prompts 8] [--new-tokens 28] [--per-prompt 1] [--system-tokens 0]
-                         [--pairs 5] [--json FILE]
+                         [--trl-rows 0] [--pairs 5] [--json FILE]
 
 First both engines get the same adapter and the same rollouts, and their loss and gradients are
 compared; then each step of the lab stands between two of TRL's. The figure is the median of the
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     machine = machine_document(_PACKAGES)
     folder = local_folder(DEFAULT_MODEL, Settings().home)
     rows = demonstrations(options.prompts, system_prompt(folder, options.system_tokens))
-    work = Work(rows, options.new_tokens, options.per_prompt)
+    work = Work(rows, options.new_tokens, options.per_prompt, options.trl_rows)
     lab = lab_trainer(folder, work, options.threads)
     apart: dict[str, float] = {}
     lab_s: list[float] = []
@@ -131,7 +131,8 @@ def disagreement(lab: Trainer, trl: Any, work: Work) -> dict[str, float]:
     generate, trl._generate = trl._generate, lambda prompts: (prompts, report.rollouts.completions)
     inputs = [trl.train_dataset[place] for place in range(len(work.answered))]
     trl.model.train()
-    loss = float(trl.training_step(trl.model, inputs, None))
+    losses = [trl.training_step(trl.model, inputs, None) for _ in range(work.trl_passes)]
+    loss = float(sum(losses))
     trl._generate, trl._buffered_inputs = generate, None
     theirs = {
         name: parameter.grad
@@ -196,6 +197,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--new-tokens", type=int, default=28)
     parser.add_argument("--per-prompt", type=int, default=1)
     parser.add_argument("--system-tokens", type=int, default=0)
+    parser.add_argument("--trl-rows", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--json", type=Path)

@@ -17,6 +17,9 @@ _RUNTIME_MIB: Final = {"cpu": 420.0, "gpu": 700.0}
 # back (as workers do): 843 MiB of activations and logits grew to 1,400 within two steps.
 _FRAGMENTATION: Final = {"cpu": 1.65, "gpu": 1.2}
 _CHUNK_TOKENS: Final = 64
+# What steps, and the answers of an evaluation, left in use besides what is reckoned here.
+_LEFT_MIB, _ANSWERED_MIB = 80.0, 140.0
+_ANSWERED_ROWS: Final = 32
 # Of a chunk's logits so many copies exist at once, by both sides and with their gradients: 237 MiB
 # were taken at 49,152 tokens, 510 at twice as many.
 _LOGITS: Final = 20
@@ -33,19 +36,26 @@ def memory_parts(
     """
     kind, weight_bytes = ("gpu", 2) if is_gpu else ("cpu", 4)
     work = step_work(config, lengths)
-    logits = _LOGITS * _CHUNK_TOKENS * size.vocabulary * 4
-    cache = work.rows * (max(lengths.prompt, lengths.teacher_prompt) + work.longest_completion)
-    cache *= 2 * size.layers * size.kv * weight_bytes
+    logits = _LOGITS * _CHUNK_TOKENS * size.vocabulary * 4 + _LEFT_MIB * MIB
     kept = _kept_bytes(config, lengths, size, work, is_gpu)
-    activations = _FRAGMENTATION[kind] * kept + logits
+    token_bytes = 2 * size.layers * size.kv * weight_bytes
+    written = work.rows * (max(lengths.prompt, lengths.teacher_prompt) + work.longest_completion)
+    cache = written * token_bytes / config.devices
+    # An evaluation takes what a step took again, and its cache twice while it grows.
+    reading = _reading_bytes(config, size, is_gpu)
+    answered = _ANSWERED_ROWS * (lengths.prompt + config.evaluate.max_new_tokens)
+    answers = 2 * answered * token_bytes + _ANSWERED_MIB * MIB
+    beyond = max(0.0, reading + answers - kept - cache)
     copies = 5 if config.teacher.weights == "ema" else 4
     parts = {
         "runtime_mib": _RUNTIME_MIB[kind],
         "weights_mib": _base_bytes(config, size, weight_bytes) / MIB,
         "adapter_mib": copies * adapter_bytes(config, size) / MIB,
-        "activations_mib": activations / MIB,
-        "reading_mib": max(0.0, _reading_bytes(config, size, is_gpu) - activations) / MIB,
-        "cache_mib": cache / config.devices / MIB,
+        "activations_mib": kept / MIB,
+        "logits_mib": logits / MIB,
+        "cache_mib": cache / MIB,
+        "reading_mib": min(beyond, reading) / MIB,
+        "answers_mib": max(0.0, beyond - reading) / MIB,
     }
     processes = 1 if is_gpu else config.devices
     return {name: processes * part for name, part in parts.items()}
@@ -54,7 +64,10 @@ def memory_parts(
 def _kept_bytes(
     config: RunConfig, lengths: Lengths, size: Dimensions, work: StepWork, is_gpu: bool
 ) -> float:
-    """What the layers keep of all tokens for the backward pass, and one of them needs for it."""
+    """What the layers keep of all tokens for the backward pass, and one of them needs for it.
+
+    Other than flat tokens, it leaves memory between its tensors that nothing else can use.
+    """
     rows, row_tokens = _rows_at_once(config, work), lengths.prompt + work.longest_completion
     if size.is_flat and not (config.adapter.dora or config.adapter.full or config.adapter.four_bit):
         tokens = lengths.shared_prompt + rows * (row_tokens - lengths.shared_prompt)
@@ -64,7 +77,8 @@ def _kept_bytes(
     width = 8 * size.hidden + 2 * (size.attention + size.kv) + 4 * size.mlp
     # DoRA keeps what the layer gives and what the adapter adds apart.
     width += 2 * size.output_width // size.layers if config.adapter.dora else 0
-    return rows * row_tokens * (size.layers * width * (3 if is_gpu else 4) + 4 * row_tokens)
+    kept = rows * row_tokens * (size.layers * width * (3 if is_gpu else 4) + 4 * row_tokens)
+    return _FRAGMENTATION["gpu" if is_gpu else "cpu"] * kept
 
 
 def export_parts(config: RunConfig, size: Dimensions, form: str) -> dict[str, float]:
@@ -123,6 +137,8 @@ def largest_part(
             else ("the adapter and its optimizer", f"lower adapter.rank ({config.adapter.rank})")
         ),
         "weights_mib": ("the model's weights", _SMALLER),
+        "logits_mib": ("the logits of some tokens", "choose a model with a smaller vocabulary"),
+        "answers_mib": ("the answers of an evaluation", "lower evaluate.max_new_tokens"),
         "reading_mib": ("the weights' copy that answers are written with", _SMALLER),
         "runtime_mib": ("torch itself", "close other programs"),
     }

@@ -20,12 +20,12 @@ LITTLE, MUCH = Room("this machine", False, 8000, 1500, 400), Room("x", False, 80
 
 @pytest.fixture
 def check(database, settings, add_run, tiny_folder):
-    """Checks the memory for a run of 64 rows of 4,096 tokens, or as the changes say."""
+    """Checks the memory for a run of 256 rows of 4,096 tokens, or as the changes say."""
 
     def run(*rooms, recorder, **changes):
         left = list(rooms)
         config = resolve(
-            {"task": "lights", "method": "sdft", "model": str(tiny_folder), "batch_size": 64}
+            {"task": "lights", "method": "sdft", "model": str(tiny_folder), "batch_size": 256}
             | {"rollout": {"max_new_tokens": 4096}}
             | changes
         )
