@@ -11,12 +11,11 @@ are right, and then writes others. A figure is the median of the pairs' ratios o
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +28,6 @@ from backend.methods import resolve
 from backend.models.compute import choose_compute
 from backend.models.language_model import LanguageModel, load_model
 from backend.models.materialise import local_folder
-from backend.models.products import linear_layers, use_products
 from backend.settings import Settings
 from backend.training.generation import Sampling, generate
 from backend.training.loop import make_trainer
@@ -38,6 +36,7 @@ from backend.training.rollouts import demonstration_ids
 from backend.training.step import Trainer, training_step
 from bench.engines import write_on
 from bench.machine import machine_document
+from bench.plain import plain
 from bench.step import demonstrations
 
 TARGETS: Final = {"8 rows": 1.6, "16 rows": 2.0, "32 rows": 2.0, "8 rows, drafts": 3.0}
@@ -129,7 +128,7 @@ def _compared(
         span = slice(first, first + count)
         speed, written = _speed(partial(_lab, model, prompts[span], drafts[span], pair))
         right += sum(one == other for one, other in zip(written, drafts[span], strict=drafted))
-        with _plain(model):
+        with plain(model):
             other, _ = _speed(partial(_generate, model, prompts[span], pair))
         if pair:  # The first warms both up.
             ours.append(speed)
@@ -154,15 +153,6 @@ def _compared(
         "right": right / (count * (pairs + 1)) if drafted else None,
         "missed": ratio < TARGETS[name],
     }
-
-
-@contextlib.contextmanager
-def _plain(model: LanguageModel) -> Iterator[None]:
-    """PEFT's and torch's own layers, as transformers' generate has them without the lab."""
-    for layer in linear_layers(model.network):
-        layer.__dict__.pop("forward", None)
-    yield
-    use_products(model.network)
 
 
 def _speed(write: Callable[[], list[list[int]]]) -> tuple[float, list[list[int]]]:
