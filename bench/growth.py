@@ -38,9 +38,9 @@ _PROMPT: Final = 32
 _HIDDEN: Final = 576
 _DIVERGENCE: Final = DivergenceConfig(kind="forward_kl")
 # A token at the longest may take so many times what one takes at the shortest: attention is between
-# all pairs. Memory may grow with tokens by so much of one chunk's logits.
+# all pairs. The divergence of eight times the tokens may take so many times the memory.
 TIME_TARGET: Final = 1.5
-MEMORY_TARGET: Final = 0.5
+MEMORY_TARGET: Final = 1.5
 _PACKAGES: Final = ("torch", "transformers", "peft")
 
 
@@ -55,16 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     memory = {v: {n: _in_a_process(v, n) for n in TOKENS} for v in VOCABULARIES}
     ratio = (seconds[TOKENS[-1]] / TOKENS[-1]) / (seconds[TOKENS[0]] / TOKENS[0])
     chunk_mib = {v: CHUNK_TOKENS * v * 4 / 2**20 for v in VOCABULARIES}
-    grown = {v: (of[TOKENS[-1]] - of[TOKENS[0]]) / chunk_mib[v] for v, of in memory.items()}
+    grown = {v: of[TOKENS[-1]] / of[TOKENS[0]] for v, of in memory.items()}
     for tokens, s in seconds.items():
         print(f"{tokens:5} tokens: {s:6.2f} s, {1000 * s / tokens:.2f} ms a token")
     print(f"a token at {TOKENS[-1]} takes {ratio:.2f} of one at {TOKENS[0]}, target {TIME_TARGET}")
     for vocabulary, of in memory.items():
         row = ", ".join(f"{tokens}: {added:.0f}" for tokens, added in of.items())
-        print(f"vocabulary {vocabulary}: MiB by tokens {row}; chunk {chunk_mib[vocabulary]:.0f}")
+        print(f"vocabulary {vocabulary}: MiB by tokens {row}, {grown[vocabulary]:.2f} times as "
+              f"much; a chunk's logits are {chunk_mib[vocabulary]:.0f}")  # fmt: skip
     missed = ratio > TIME_TARGET or max(grown.values()) > MEMORY_TARGET
     result = {"seconds": seconds, "ratio": ratio, "target": TIME_TARGET, "memory_mib": memory,
-              "grown_chunks": grown, "memory_target": MEMORY_TARGET, "missed": missed,
+              "grown": grown, "memory_target": MEMORY_TARGET, "missed": missed,
               "machine": machine}  # fmt: skip
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
