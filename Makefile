@@ -16,10 +16,10 @@ TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test bench bench-step bench-rollouts bench-evaluation bench-traces bench-memory bench-growth bench-estimates bench-pages bench-upload soak auto-context four-bit test-long check clean
+.PHONY: help setup setup-dev demo serve test bench bench-step bench-steps bench-rollouts bench-evaluation bench-traces bench-memory bench-growth bench-estimates bench-pages bench-upload soak auto-context four-bit test-long check clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv and install the lab into it
 	@sh scripts/setup.sh
@@ -39,10 +39,15 @@ test: setup-dev ## set up, then lint, types and all tests; a skipped test fails 
 	$(PY) -m mypy
 	$(TEST_ENVIRONMENT) PYTEST_ADDOPTS= $(PY) -m pytest -p tests.no_skips
 
-bench: bench-step bench-rollouts bench-evaluation bench-traces bench-memory bench-growth bench-estimates bench-pages bench-upload ## set up, then all measurements; a missed target fails it
+bench: bench-steps bench-rollouts bench-evaluation bench-traces bench-memory bench-growth bench-estimates bench-pages bench-upload ## set up, then all measurements (make -k: also after a missed target)
 
 bench-step: setup-dev ## one training step against TRL's on the same work: ARGS="--prompts 32"
 	$(TEST_ENVIRONMENT) $(PY) -m bench.step $(ARGS)
+
+bench-steps: setup-dev ## steps of three shapes against TRL's: 15 minutes
+	@missed=0; for work in "" "--prompts 32" \
+	  "--new-tokens 64 --per-prompt 4 --system-tokens 300 --trl-rows 8 --pairs 2"; do \
+	  $(TEST_ENVIRONMENT) $(PY) -m bench.step $$work || missed=1; done; exit $$missed
 
 bench-rollouts: setup-dev ## rollouts against transformers' generate, with and without drafts
 	$(TEST_ENVIRONMENT) $(PY) -m bench.rollouts $(ARGS)

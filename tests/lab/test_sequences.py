@@ -47,7 +47,7 @@ def plan(lab: Lab, tiny_folder: Path, tmp_path: Path) -> Plan:
             "evaluate": {"probes": ["task"], "max_new_tokens": 4, "premise": False},
             "traces": {"every": 0},
             "rollout": {"max_new_tokens": 4},
-            "optimizer": {"learning_rate": 0.02, "warmup_steps": 0},
+            "optimizer": {"learning_rate": 0.01, "warmup_steps": 0},
             "arms": list(arms) or [{"method": "sft", "seed": 1}],
             **shared,
         }
