@@ -2,8 +2,8 @@
 
     python -m bench.estimates [--only NAME ...] [--json FILE]
 
-Five shapes of short runs, each by the command line in a lab of its own. The peak is the kernel's
-own figure of the worker's process.
+Five shapes of short runs, each by the command line in a lab of its own; two are scored on the
+prior probes, too. The peak is the kernel's own figure of the worker's process.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from bench.machine import machine_document
 TARGET: Final = 0.15
 _STEPS: Final = 3
 _LOOK_S: Final = 0.05
-_COMMON: Final = ("evaluate.probes=[task]", "evaluate.limit=32", "evaluate.premise=false",
-                  "traces.every=2")  # fmt: skip
+_COMMON: Final = ("evaluate.limit=32", "evaluate.premise=false", "traces.every=2")
+_TASK: Final = "evaluate.probes=[task]"
 SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
     "sft, 8 rows": ("sft/small-model",),
-    "sft, 64 rows": ("sft/small-model", "batch_size=64"),
+    "sft, 64 rows": ("sft/small-model", _TASK, "batch_size=64"),
     "sdft, 8 rows": ("sdft/small-model",),
-    "sdft, 32 rows of 128": ("sdft/paper", "batch_size=32", "rollout.max_new_tokens=128"),
-    "sdft, 8 x 4 rows of 64": ("sdft/paper", "batch_size=8", "rollout.per_prompt=4",
+    "sdft, 32 rows of 128": ("sdft/paper", _TASK, "batch_size=32", "rollout.max_new_tokens=128"),
+    "sdft, 8 x 4 rows of 64": ("sdft/paper", _TASK, "batch_size=8", "rollout.per_prompt=4",
                                "rollout.max_new_tokens=64"),
 }  # fmt: skip
 

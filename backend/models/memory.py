@@ -17,8 +17,8 @@ _RUNTIME_MIB: Final = {"cpu": 420.0, "gpu": 700.0}
 # back (as workers do): 843 MiB of activations and logits grew to 1,400 within two steps.
 _FRAGMENTATION: Final = {"cpu": 1.65, "gpu": 1.2}
 _CHUNK_TOKENS: Final = 64
-# What steps, and the answers of an evaluation, left in use besides what is reckoned here.
-_LEFT_MIB, _ANSWERED_MIB = 80.0, 140.0
+# What steps, the answers to a task, and all prior probes left in use besides what is reckoned here.
+_LEFT_MIB, _ANSWERED_MIB, _PROBED_MIB = 80.0, 140.0, 750.0
 _ANSWERED_ROWS: Final = 32
 # Of a chunk's logits so many copies exist at once, by both sides and with their gradients: 237 MiB
 # were taken at 49,152 tokens, 510 at twice as many.
@@ -44,7 +44,8 @@ def memory_parts(
     # An evaluation takes what a step took again, and its cache twice while it grows.
     reading = _reading_bytes(config, size, is_gpu)
     answered = _ANSWERED_ROWS * (lengths.prompt + config.evaluate.max_new_tokens)
-    answers = 2 * answered * token_bytes + _ANSWERED_MIB * MIB
+    is_probed = any(not name.startswith("task") for name in config.evaluate.probes)
+    answers = 2 * answered * token_bytes + (_PROBED_MIB if is_probed else _ANSWERED_MIB) * MIB
     beyond = max(0.0, reading + answers - kept - cache)
     copies = 5 if config.teacher.weights == "ema" else 4
     parts = {

@@ -64,7 +64,7 @@ def test_a_probe_takes_about_what_was_measured(scoring: Scoring, measured_s: flo
     assert found == pytest.approx(measured_s, rel=0.3)
 
 
-@pytest.mark.parametrize(("method", "measured_mib"), [("sdft", 2372), ("sft", 2320)])
+@pytest.mark.parametrize(("method", "measured_mib"), [("sdft", 3073), ("sft", 2886)])
 def test_memory_is_about_what_was_measured(method: str, measured_mib: float) -> None:
     assert estimated(config(method)).peak_memory_mib == pytest.approx(measured_mib, rel=0.15)
 
