@@ -17,8 +17,9 @@ _RUNTIME_MIB: Final = {"cpu": 420.0, "gpu": 700.0}
 # back (as workers do): 843 MiB of activations and logits grew to 1,400 within two steps.
 _FRAGMENTATION: Final = {"cpu": 1.65, "gpu": 1.2}
 _CHUNK_TOKENS: Final = 64
-# What steps, the answers to a task, and all prior probes left in use besides what is reckoned here.
-_LEFT_MIB, _ANSWERED_MIB, _PROBED_MIB = 80.0, 140.0, 750.0
+# What steps left in use besides what is reckoned here; what the answers to a task and all prior
+# probes did, as if a layer had read so many tokens at once. (On GPUs not measured, and left out.)
+_LEFT_MIB, _ANSWERED_TOKENS, _PROBED_TOKENS = 80.0, 2_650, 14_200
 _ANSWERED_ROWS: Final = 32
 # Of a chunk's logits so many copies exist at once, by both sides and with their gradients: 237 MiB
 # were taken at 49,152 tokens, 510 at twice as many.
@@ -45,7 +46,8 @@ def memory_parts(
     reading = _reading_bytes(config, size, is_gpu)
     answered = _ANSWERED_ROWS * (lengths.prompt + config.evaluate.max_new_tokens)
     is_probed = any(not name.startswith("task") for name in config.evaluate.probes)
-    answers = 2 * answered * token_bytes + (_PROBED_MIB if is_probed else _ANSWERED_MIB) * MIB
+    read = (_PROBED_TOKENS if is_probed else _ANSWERED_TOKENS) * _layer_width(size) * weight_bytes
+    answers = 0.0 if is_gpu else 2 * answered * token_bytes + read
     beyond = max(0.0, reading + answers - kept - cache)
     copies = 5 if config.teacher.weights == "ema" else 4
     parts = {
@@ -73,13 +75,17 @@ def _kept_bytes(
     if size.is_flat and not (config.adapter.dora or config.adapter.full or config.adapter.four_bit):
         tokens = lengths.shared_prompt + rows * (row_tokens - lengths.shared_prompt)
         width = 2 * (size.hidden + size.attention + size.kv + size.mlp)
-        at_once = 6 * size.hidden + 2 * size.attention + 6 * size.mlp
-        return tokens * (size.layers * width + at_once) * (2 if is_gpu else 4)
+        return tokens * (size.layers * width + _layer_width(size)) * (2 if is_gpu else 4)
     width = 8 * size.hidden + 2 * (size.attention + size.kv) + 4 * size.mlp
     # DoRA keeps what the layer gives and what the adapter adds apart.
     width += 2 * size.output_width // size.layers if config.adapter.dora else 0
     kept = rows * row_tokens * (size.layers * width * (3 if is_gpu else 4) + 4 * row_tokens)
     return _FRAGMENTATION["gpu" if is_gpu else "cpu"] * kept
+
+
+def _layer_width(size: Dimensions) -> int:
+    """Numbers a token that a layer has at once, backward pass included."""
+    return 6 * size.hidden + 2 * size.attention + 6 * size.mlp
 
 
 def export_parts(config: RunConfig, size: Dimensions, form: str) -> dict[str, float]:
