@@ -19,7 +19,7 @@ _FRAGMENTATION: Final = {"cpu": 1.65, "gpu": 1.2}
 _CHUNK_TOKENS: Final = 64
 # What steps left in use besides what is reckoned here; what the answers to a task and all prior
 # probes did, as if a layer had read so many tokens at once. (On GPUs not measured, and left out.)
-_LEFT_MIB, _ANSWERED_TOKENS, _PROBED_TOKENS = 80.0, 2_650, 14_200
+_LEFT_MIB, _ANSWERED_TOKENS, _PROBED_TOKENS = 80.0, 2_650, 12_100
 _ANSWERED_ROWS: Final = 32
 # Of a chunk's logits so many copies exist at once, by both sides and with their gradients: 237 MiB
 # were taken at 49,152 tokens, 510 at twice as many.
