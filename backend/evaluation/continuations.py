@@ -13,6 +13,7 @@ from transformers import DynamicCache
 
 from backend.evaluation.batches import BATCH_TOKENS, batches
 from backend.evaluation.branches import Branches, branches, side_by_side
+from backend.models.fused import added_to_scores
 from backend.models.language_model import LanguageModel
 from backend.text.beginnings import common_beginning
 from backend.training.cache import empty_cache, sees_all
@@ -120,8 +121,7 @@ def _in_branches(
         read = 0 if cache is None else cache.get_seq_length()
         sees_BLP = torch.cat([sees_BLL.new_ones(*ids_BL.shape, read), sees_BLL], 2)
         dtype = model.network.get_input_embeddings().weight.dtype
-        bias = torch.zeros(sees_BLP.shape, dtype=dtype, device=device)
-        bias = bias.masked_fill_(~sees_BLP, torch.finfo(dtype).min)[:, None]
+        bias = added_to_scores(sees_BLP, dtype)[:, None]
     hidden_BLH = model.backbone(
         input_ids=ids_BL,
         attention_mask=bias,

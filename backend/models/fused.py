@@ -203,6 +203,11 @@ def _bias(sees_BP: Tensor, length: int, dtype: torch.dtype) -> Tensor | None:
     if length > 1:
         place = torch.arange(seen, device=sees.device)
         sees = sees & (place <= place[seen - length :, None])
+    return added_to_scores(sees, dtype)
+
+
+def added_to_scores(sees: Tensor, dtype: torch.dtype) -> Tensor:
+    """What attention adds to scores, in the shape of ``sees``: nothing where a token is seen."""
     bias = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
     return bias.masked_fill_(~sees, torch.finfo(dtype).min)
 

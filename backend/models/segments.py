@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from backend.models.fused import added_to_scores
+
 
 @dataclass(frozen=True)
 class Level:
@@ -59,8 +61,7 @@ class LevelAttention:
         if level.sees_SQK is not None:
             # Queries that share a key are rows of one product.
             sees = level.sees_SQK[:, None].repeat(1, 1, heads.queries_a_key, 1)
-            bias = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
-            self._bias = bias.masked_fill_(~sees, torch.finfo(dtype).min)
+            self._bias = added_to_scores(sees, dtype)
 
     def forward(self, heads_NhD: Tensor) -> Tensor:
         """What the level's n tokens attend to, [n, queries * D]."""

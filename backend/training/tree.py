@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from backend.models.fused import added_to_scores
 from backend.models.language_model import LanguageModel
 from backend.models.segments import FlatTokens, Level
 from backend.training.packing import Batch
@@ -125,8 +126,7 @@ def can_mask(model: LanguageModel) -> bool:
 def tree_inputs(model: LanguageModel, tree: Tree) -> dict[str, Tensor]:
     """The tokens as a model reads them as one row: ids, positions, what is added to scores."""
     device, dtype = model.compute.device, model.network.get_input_embeddings().weight.dtype
-    bias_LL = torch.zeros(len(tree.ids), len(tree.ids), dtype=dtype, device=device)
-    bias_LL.masked_fill_(~tree.mask_LL(device), torch.finfo(dtype).min)
+    bias_LL = added_to_scores(tree.mask_LL(device), dtype)
     return {
         "input_ids": torch.tensor([tree.ids], device=device),
         "attention_mask": bias_LL[None, None],
