@@ -27,7 +27,7 @@ from backend.models.language_model import LanguageModel, OutputHead, load_model
 from backend.models.materialise import local_folder
 from backend.settings import Settings
 from backend.training.divergence import CHUNK_TOKENS, Temperatures, compare
-from backend.training.packing import pack
+from backend.training.packing import pack_for
 from backend.training.prefill import completion_hidden
 from bench.machine import machine_document
 from bench.memory import forget_peak, mib
@@ -89,7 +89,7 @@ def _seconds(tries: int, threads: int) -> dict[int, float]:
 def _loss(model: LanguageModel, tokens: int) -> None:
     generator = torch.Generator().manual_seed(tokens)
     ids = torch.randint(100, 40_000, (_PROMPT + tokens,), generator=generator).tolist()
-    batch = pack([ids[:_PROMPT]], [ids[_PROMPT:]], model.tokenizer.pad_id, model.compute.device)
+    batch = pack_for(model, [ids[:_PROMPT]], [ids[_PROMPT:]])
     with torch.no_grad():
         teacher_NH = completion_hidden(model, batch)
     student_NH = completion_hidden(model, batch)

@@ -13,8 +13,8 @@ from transformers import DynamicCache
 
 from backend.evaluation.batches import BATCH_TOKENS, batches
 from backend.evaluation.branches import Branches, branches, side_by_side
-from backend.models.fused import added_to_scores
 from backend.models.language_model import LanguageModel
+from backend.models.llama import added_to_scores
 from backend.text.beginnings import common_beginning
 from backend.training.cache import empty_cache, sees_all
 from backend.training.divergence import CHUNK_TOKENS

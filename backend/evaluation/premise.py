@@ -22,7 +22,7 @@ from backend.settings import Settings
 from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.text.thinking import strip_thinking
 from backend.training.divergence import token_kls, token_logprobs
-from backend.training.packing import Batch, pack
+from backend.training.packing import Batch, pack_for
 from backend.training.prefill import completion_hidden
 from backend.training.rollouts import demonstration_ids
 
@@ -170,7 +170,7 @@ def _packed(
     model: LanguageModel, prompts: list[list[int]], wanted: list[list[int]], chosen: list[int]
 ) -> Batch:
     rows = [prompts[i] for i in chosen], [wanted[i] for i in chosen]
-    return pack(*rows, model.tokenizer.pad_id, model.compute.device)
+    return pack_for(model, *rows)
 
 
 @torch.no_grad()

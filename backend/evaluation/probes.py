@@ -23,7 +23,7 @@ from backend.settings import Settings
 from backend.text.contexts import student_messages
 from backend.text.thinking import strip_thinking
 from backend.training.divergence import token_kls
-from backend.training.packing import pack
+from backend.training.packing import pack_for
 from backend.training.prefill import completion_hidden
 from backend.training.recorder import Evaluation, Item
 from backend.training.rollouts import demonstration_ids
@@ -257,7 +257,7 @@ def _kls_to_base(
     means: list[float] = []
     for start in range(0, len(prompts), KL_ROWS):
         span = slice(start, start + KL_ROWS)
-        batch = pack(prompts[span], answers[span], model.tokenizer.pad_id, model.compute.device)
+        batch = pack_for(model, prompts[span], answers[span])
         student_NH = completion_hidden(model, batch)
         with model.base_weights():
             base_NH = completion_hidden(model, batch)

@@ -76,12 +76,16 @@ class Adapted:
         weights: Sequence[Tensor | None],
         asks_rows: bool = True,
     ) -> tuple[Tensor | None, list[Tensor | None]]:
-        """Gradients of the rows, if they are asked for, and of each layer's A and B."""
+        """Gradients of the rows, if they are asked for, and of each layer's A and B.
+
+        ``rows_NR`` is found anew where it is None.
+        """
         rows = product(gradient_NO, self._weight_OI.t()) if asks_rows else None
         found: list[Tensor | None] = [None] * len(weights)
         down_RI = _downs(weights, rows_NI.dtype)
-        if rows_NR is None or down_RI is None:
+        if down_RI is None:
             return rows, found
+        rows_NR = product(rows_NI, down_RI) if rows_NR is None else rows_NR
         asked_NR = product(gradient_NO, self._ups(weights, down_RI).t())
         if rows is not None:
             rows.addmm_(asked_NR, down_RI)

@@ -2,31 +2,36 @@
 
 Where eight rows of one token pass a layer, transformers' sixty small operations take as long as the
 products. Here queries, keys and values are one product, and so are an MLP's two; keys that several
-queries share are read in place, and padding goes through no product.
+queries share are read in place, and padding goes through no product. What the layers kept of the
+tokens can be kept, so that a backward pass may follow (models/flat.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm, scaled_dot_product_attention
-from transformers import DynamicCache, LlamaModel, MistralModel, Qwen2Model, Qwen3Model
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from backend.models.kept import Activations, Kept
+from backend.models.llama import Heads, Turns, added_to_scores, joined_layers, normed, turns_of
 from backend.models.products import product
+from backend.models.segments import FlatTokens, LevelAttention
 
-_SERVED: Final = frozenset({LlamaModel, MistralModel, Qwen2Model, Qwen3Model})
-_KERNEL: Final = "sdpa"
 _INPUTS: Final = frozenset(
     {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache"}
 )
 
 # The weight [O, I] that linear layers with one input stand for, one below the other, and the bias.
 Merge = Callable[[Sequence[nn.Module]], tuple[Tensor, Tensor | None]]
+# What the tokens attend to [N, queries * D], from queries, keys and values [N, h, D] of a layer.
+_Attend = Callable[[Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,70 +43,27 @@ class _Product:
         return product(rows_NI, self.weight_OI, self.bias_O)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Which of B rows of L tokens are read, and what they see: padding costs no product.
-
-    ``places_N`` are those of the N tokens that are no padding, None where none is; ``bias`` is
-    added to scores.
-    """
-
-    batch: int
-    length: int
-    places_N: Tensor | None
-    bias: Tensor | None
-
-    def spread(self, heads_NGD: Tensor) -> Tensor:
-        """[B, heads, L, D]; zeros where padding is."""
-        if self.places_N is not None:
-            heads_NGD = _placed(heads_NGD, self.places_N, self.batch * self.length)
-        return heads_NGD.view(self.batch, self.length, *heads_NGD.shape[1:]).transpose(1, 2)
-
-    def gather(self, heads_BGLD: Tensor) -> Tensor:
-        """[N, heads * D]."""
-        rows = heads_BGLD.transpose(1, 2).reshape(self.batch * self.length, -1)
-        return rows if self.places_N is None else rows[self.places_N]
-
-
 class _Layer:
     """One layer's weights, and what it does to hidden states."""
 
     def __init__(self, layer: Any, merge: Merge) -> None:
-        attention, mlp = layer.self_attn, layer.mlp
-        self.norms = (layer.input_layernorm, layer.post_attention_layernorm)
-        self.head_norms = (getattr(attention, "q_norm", None), getattr(attention, "k_norm", None))
-        self.read = _Product(*merge([attention.q_proj, attention.k_proj, attention.v_proj]))
-        self.out = _Product(*merge([attention.o_proj]))
-        self.open = _Product(*merge([mlp.gate_proj, mlp.up_proj]))
-        self.down = _Product(*merge([mlp.down_proj]))
-        self.size, self.scale = attention.head_dim, attention.scaling
-        self.shared_by = attention.num_key_value_groups
-        self.place, self.act = attention.layer_idx, mlp.act_fn
+        self._norms = (layer.input_layernorm, layer.post_attention_layernorm)
+        self._read, self._out, self._open, self._down = (
+            _Product(*merge(joined)) for joined in joined_layers(layer)
+        )
+        self.heads = Heads.of(layer.self_attn)
+        self._place, self._act = layer.self_attn.layer_idx, layer.mlp.act_fn
 
-    def __call__(
-        self, hidden_NH: Tensor, turns: tuple[Tensor, Tensor], seen: _Seen, cache: Any
-    ) -> Tensor:
-        hidden_NH += self._attend(normed(self.norms[0], hidden_NH), turns, seen, cache)
-        gate_NM, up_NM = self.open(normed(self.norms[1], hidden_NH)).chunk(2, -1)
-        hidden_NH += self.down(self.act(gate_NM).mul_(up_NM))
-        return hidden_NH
-
-    def _attend(
-        self, normed_NH: Tensor, turns: tuple[Tensor, Tensor], seen: _Seen, cache: Any
-    ) -> Tensor:
-        # All queries, then the keys, then the values.
-        heads = self.read(normed_NH).view(len(normed_NH), -1, self.size)
-        kv = heads.shape[1] // (self.shared_by + 2)
-        turning = heads[:, : kv * (self.shared_by + 1)]
-        if self.head_norms[0] is not None:
-            parts = torch.split(turning, [kv * self.shared_by, kv], 1)
-            both = [normed(norm, part) for norm, part in zip(self.head_norms, parts, strict=True)]
-            turning = torch.cat(both, 1)
-        query, key = torch.split(turned(turning, *turns), [kv * self.shared_by, kv], 1)
-        query, key, value = (seen.spread(each) for each in (query, key, heads[:, -kv:]))
-        if cache is not None:
-            key, value = cache.update(key, value, self.place)
-        return self.out(seen.gather(_attention(query, key, value, seen.bias, self.scale)))
+    def __call__(self, hidden_NH: Tensor, turns: Turns, attend: _Attend) -> tuple[Tensor, Kept]:
+        heads_NO = self._read(normed(self._norms[0], hidden_NH))
+        attended_NA = attend(self.heads.turned(heads_NO, turns), self._place)
+        middle_NH = self._out(attended_NA)
+        middle_NH += hidden_NH
+        gate_up_NM = self._open(normed(self._norms[1], middle_NH))
+        gate_NM, up_NM = gate_up_NM.chunk(2, -1)
+        after_NH = self._down(self._act(gate_NM).mul_(up_NM))
+        after_NH += middle_NH
+        return after_NH, Kept(hidden_NH, heads_NO, attended_NA, middle_NH, gate_up_NM)
 
 
 class FusedReader:
@@ -113,6 +75,16 @@ class FusedReader:
             backbone.embed_tokens, backbone.rotary_emb, backbone.norm,
         )  # fmt: skip
         self._layers = [_Layer(layer, merge) for layer in backbone.layers]
+        self._activations: Activations | None = None
+
+    @contextlib.contextmanager
+    def keeping(self, activations: Activations | None) -> Iterator[None]:
+        """Adds what the layers keep of all that is read in the block to ``activations``."""
+        self._activations = activations
+        try:
+            yield
+        finally:
+            self._activations = None
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         """The backbone's forward; what it cannot do is left to the network's own."""
@@ -138,60 +110,98 @@ class FusedReader:
 
         ``mask`` is [B, P] of tokens to see, those of the cache first, or what is added to scores.
         """
-        seen = _seen(ids_BL, mask, self._norm.weight.dtype)
-        positions_BL, ids_M = positions_BL.expand_as(ids_BL).reshape(1, -1), ids_BL.flatten()
-        if seen.places_N is not None:
-            positions_BL, ids_M = positions_BL[:, seen.places_N], ids_M[seen.places_N]
-        hidden_NH = self._embed(ids_M)
-        turns = tuple(each[0, :, None] for each in self._rotary(hidden_NH, positions_BL))
-        for layer in self._layers:
-            hidden_NH = layer(hidden_NH, turns, seen, cache)
-        hidden_NH = normed(self._norm, hidden_NH)
-        if seen.places_N is not None:
-            hidden_NH = _placed(hidden_NH, seen.places_N, ids_BL.numel())
+        rows = _rows(ids_BL, mask, self._layers[0].heads, self._norm.weight.dtype, cache)
+        positions_BL, ids_M = positions_BL.expand_as(ids_BL).reshape(-1), ids_BL.flatten()
+        if rows.places_N is not None:
+            positions_BL, ids_M = positions_BL[rows.places_N], ids_M[rows.places_N]
+        hidden_NH = self._read(ids_M, positions_BL, rows.attend)
+        if rows.places_N is not None:
+            hidden_NH = _placed(hidden_NH, rows.places_N, ids_BL.numel())
         return hidden_NH.view(*ids_BL.shape, -1)
 
+    def read_flat(self, tokens: FlatTokens, cache: DynamicCache) -> Tensor:
+        """Hidden states [N, H]; the empty cache has all tokens as one row then."""
+        heads = self._layers[0].heads
+        levels = [LevelAttention(each, heads, self._norm.weight.dtype) for each in tokens.levels]
 
-def serves(backbone: Any) -> bool:
-    """Whether a :class:`FusedReader` computes what this network does."""
-    config = backbone.config
-    return (
-        type(backbone) in _SERVED and config._attn_implementation == _KERNEL and not _slides(config)
-    )
+        def attend(heads_NhD: Tensor, place: int) -> Tensor:
+            _, key, value = _parts(heads, heads_NhD)
+            cache.update(*(each.transpose(0, 1)[None] for each in (key, value)), place)
+            found = [level.forward(heads_NhD) for level in levels]
+            return torch.cat(found) if len(found) > 1 else found[0]
+
+        return self._read(tokens.ids_N, tokens.positions_N, attend)
+
+    def _read(self, ids_N: Tensor, positions_N: Tensor, attend: _Attend) -> Tensor:
+        """Hidden states [N, H]."""
+        hidden_NH = self._embed(ids_N)
+        turns = turns_of(self._rotary, hidden_NH, positions_N)
+        found: list[Kept] = []
+        for layer in self._layers:
+            hidden_NH, kept = layer(hidden_NH, turns, attend)
+            if self._activations is not None:
+                found.append(kept)
+            del kept  # Else it would stay until the next layer has its own.
+        if self._activations is not None:
+            self._activations.add(found, hidden_NH)
+        return normed(self._norm, hidden_NH)
 
 
-def _slides(config: Any) -> bool:
-    kinds = getattr(config, "layer_types", None)
-    if kinds is not None:
-        return any(kind != "full_attention" for kind in kinds)
-    return getattr(config, "sliding_window", None) is not None
+@dataclass(frozen=True)
+class _Rows:
+    """Which of B rows of L tokens are read, and what they see: padding costs no product.
+
+    ``places_N`` are those of the N tokens that are no padding, None where none is; ``bias`` is
+    added to scores; the cache holds what was read before, if anything was.
+    """
+
+    batch: int
+    length: int
+    places_N: Tensor | None
+    bias: Tensor | None
+    heads: Heads
+    cache: Any
+
+    def attend(self, heads_NhD: Tensor, place: int) -> Tensor:
+        """What the tokens attend to, [N, queries * D]."""
+        query, key, value = (self._spread(each) for each in _parts(self.heads, heads_NhD))
+        if self.cache is not None:
+            key, value = self.cache.update(key, value, place)
+        return self._gather(_attention(query, key, value, self.bias, self.heads.scale))
+
+    def _spread(self, heads_NGD: Tensor) -> Tensor:
+        """[B, heads, L, D]; zeros where padding is."""
+        if self.places_N is not None:
+            heads_NGD = _placed(heads_NGD, self.places_N, self.batch * self.length)
+        return heads_NGD.view(self.batch, self.length, *heads_NGD.shape[1:]).transpose(1, 2)
+
+    def _gather(self, heads_BGLD: Tensor) -> Tensor:
+        """[N, heads * D]."""
+        rows = heads_BGLD.transpose(1, 2).reshape(self.batch * self.length, -1)
+        return rows if self.places_N is None else rows[self.places_N]
 
 
-def _seen(ids_BL: Tensor, mask: Tensor, dtype: torch.dtype) -> _Seen:
+def _rows(ids_BL: Tensor, mask: Tensor, heads: Heads, dtype: torch.dtype, cache: Any) -> _Rows:
     batch, length = ids_BL.shape
     if mask.ndim == 4:
-        return _Seen(batch, length, None, mask)
+        return _Rows(batch, length, None, mask, heads, cache)
     sees_BP = mask.bool()
     real_BL = sees_BP[:, -length:]
     places_N = None if bool(real_BL.all()) else real_BL.flatten().nonzero()[:, 0]
-    return _Seen(batch, length, places_N, _bias(sees_BP, length, dtype))
+    return _Rows(batch, length, places_N, _bias(sees_BP, length, dtype), heads, cache)
+
+
+def _parts(heads: Heads, heads_NhD: Tensor) -> Sequence[Tensor]:
+    """Queries, keys and values."""
+    count = heads_NhD.shape[1]
+    queries, values = heads.queries(count), heads.first_value(count)
+    return heads_NhD[:, :queries], heads_NhD[:, queries:values], heads_NhD[:, values:]
 
 
 def _placed(values_NX: Tensor, places_N: Tensor, count: int) -> Tensor:
     """[count, X] with the values at their places and zeros elsewhere."""
     zeros = values_NX.new_zeros(count, *values_NX.shape[1:])
     return zeros.index_copy_(0, places_N, values_NX)
-
-
-def normed(norm: Any, hidden: Tensor) -> Tensor:
-    """An RMSNorm of the last axis."""
-    return rms_norm(hidden, norm.weight.shape, norm.weight, norm.variance_epsilon)
-
-
-def turned(heads_NGD: Tensor, cos_N1D: Tensor, sin_N1D: Tensor) -> Tensor:
-    """Rotary positions (arXiv 2104.09864), in halves as transformers has them."""
-    first, second = heads_NGD.chunk(2, -1)
-    return (heads_NGD * cos_N1D).addcmul_(torch.cat([-second, first], -1), sin_N1D)
 
 
 def _bias(sees_BP: Tensor, length: int, dtype: torch.dtype) -> Tensor | None:
@@ -204,12 +214,6 @@ def _bias(sees_BP: Tensor, length: int, dtype: torch.dtype) -> Tensor | None:
         place = torch.arange(seen, device=sees.device)
         sees = sees & (place <= place[seen - length :, None])
     return added_to_scores(sees, dtype)
-
-
-def added_to_scores(sees: Tensor, dtype: torch.dtype) -> Tensor:
-    """What attention adds to scores, in the shape of ``sees``: nothing where a token is seen."""
-    bias = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
-    return bias.masked_fill_(~sees, torch.finfo(dtype).min)
 
 
 def _attention(

@@ -21,7 +21,8 @@ from backend.models.all_weights import AllWeights
 from backend.models.compute import Compute
 from backend.models.flat import FlatNetwork
 from backend.models.flat import serves as reads_flat
-from backend.models.fused import serves
+from backend.models.fused import FusedReader
+from backend.models.llama import is_llama
 from backend.models.lora import LoraAdapter
 from backend.models.products import use_products
 from backend.models.reading import reading
@@ -132,6 +133,11 @@ class LanguageModel:
         is_merged = "forward" in backbone.__dict__
         return self._flat if self._flat and self._flat.is_served and not is_merged else None
 
+    def reader(self) -> FusedReader | None:
+        """What reads in the backbone's place inside of :meth:`merged`, if it can."""
+        found = self._causal.base_model.__dict__.get("forward")
+        return found if isinstance(found, FusedReader) else None
+
     def adapter_parameters(self) -> dict[str, nn.Parameter]:
         """The trained parameters by name."""
         return self._trained.parameters() if self._trained else {}
@@ -175,7 +181,7 @@ def load_model(
     network = network if four_bit else network.to(compute.device)
     network.eval().requires_grad_(False)
     use_products(network)
-    if not serves(network.base_model):
+    if not is_llama(network.base_model):
         log.info("%s is read by transformers' own layers: its answers take longer", name)
     digest = weights_digest(folder) + ("-4bit" if four_bit else "")
     model = LanguageModel(name, network, tokenizer, compute, digest, is_four_bit=four_bit)

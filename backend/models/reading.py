@@ -10,7 +10,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from backend.models.fused import FusedReader, serves
+from backend.models.fused import FusedReader
+from backend.models.llama import is_llama
 from backend.models.products import (
     adapters_in_use,
     as_output_input,
@@ -42,7 +43,7 @@ def reading(causal: Any) -> Iterator[None]:
     merged = _Merging()
     try:
         with torch.no_grad():
-            if serves(backbone):
+            if is_llama(backbone):
                 replace(backbone, FusedReader(backbone, merged))
                 layers = [causal.get_output_embeddings()]
             else:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from backend.models.fused import added_to_scores
+from backend.models.llama import Heads, added_to_scores
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,6 @@ class FlatTokens:
     ids_N: Tensor
     positions_N: Tensor
     levels: Sequence[Level]
-
-
-@dataclass(frozen=True)
-class Heads:
-    """How a token's heads lie: all queries, then the keys, then the values, each of one size."""
-
-    size: int
-    scale: float
-    queries_a_key: int
-
-    def queries(self, heads: int) -> int:
-        """How many of a token's heads are queries."""
-        return heads // (self.queries_a_key + 2) * self.queries_a_key
 
 
 class LevelAttention:

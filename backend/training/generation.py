@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from backend.models.kept import Activations
 from backend.models.language_model import LanguageModel
 from backend.training.cache import empty_cache, sees_all
 from backend.training.drafts import Draft, Phrases
 from backend.training.openings import open_rows
 from backend.training.prefill import read_on
 from backend.training.writing import Writing
+from backend.training.written import Written
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,6 @@ class Sampling:
     min_p: float = 0.0
 
 
-@torch.no_grad()
 def generate(
     model: LanguageModel,
     prompts: Sequence[Sequence[int]],
@@ -42,6 +43,36 @@ def generate(
     ``drafts`` are texts that the completions may resemble: the more they do, the sooner they are
     written. What is written is the same as without, but for rounding.
     """
+    return write(model, prompts, sampling, generator, drafts).completions
+
+
+@torch.no_grad()
+def write(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    generator: torch.Generator | None = None,
+    drafts: Sequence[Sequence[int]] = (),
+    *,
+    keeps: bool = False,
+) -> Written:
+    """As :func:`generate`; ``keeps`` asks for what a backward pass needs of the tokens."""
+    reader = model.reader() if keeps else None
+    if reader is None:
+        return Written(prompts, _written(model, prompts, sampling, generator, drafts).completions)
+    activations = Activations()
+    with reader.keeping(activations):
+        writing = _written(model, prompts, sampling, generator, drafts)
+    return Written(prompts, writing.completions, activations, writing.paths)
+
+
+def _written(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    generator: torch.Generator | None,
+    drafts: Sequence[Sequence[int]],
+) -> Writing:
     # A wrong guess leaves a gap in the mask, which a window that slides would count.
     can_guess = bool(drafts) and sees_all(empty_cache(model.network.config))
     texts = drafts if can_guess else [()] * len(prompts)
@@ -53,6 +84,8 @@ def generate(
         model.tokenizer.eos_ids,
     )
     read = open_rows(model, prompts, writing.open())
+    if read.paths is not None:
+        writing.opened(read.paths)
     cache, mask_BL, hidden_NH = read.cache, read.mask_BP, read.hidden_NH
     numbers_BT = _numbers(len(prompts), sampling, generator, model.compute.device)
     while True:
@@ -61,7 +94,7 @@ def generate(
         rows_N, places_N = writing.places()
         right = writing.take(choose(logits_NV, sampling, numbers_BT[rows_N, places_N]).tolist())
         if writing.is_done:
-            return writing.completions
+            return writing
         mask_BL = _forget(cache, mask_BL, writing.offers, right)
         kept = writing.leave()
         if kept is not None:

@@ -17,27 +17,32 @@ from backend.training.tree import LONGEST, can_mask, tree_inputs, tree_of
 def open_rows(
     model: LanguageModel, prompts: Sequence[Sequence[int]], offers: Sequence[Sequence[int]]
 ) -> Prefilled:
-    """As :func:`prefill`, but in one pass without padding where the rows together are short.
+    """As :func:`prefill`, but in one pass without padding if that pays.
 
-    What all prompts begin with, and a prompt of several rows, is read once.
+    What all prompts begin with, and a prompt of several rows, is read once. Networks that need a
+    mask between all tokens read so what is short.
     """
-    cache = empty_cache(model.network.config)
+    cache, reader = empty_cache(model.network.config), model.reader()
     distinct = list(dict.fromkeys(map(tuple, prompts)))
-    if len(prompts) == 1 or not sees_all(cache) or not can_mask(model):
+    is_one = len(prompts) == 1 or not sees_all(cache) or not can_mask(model)
+    if reader is None and is_one:
         return prefill(model, prompts, offers)
     # A completion's last token is left out of a tree.
     pad_id, device = model.tokenizer.pad_id, model.compute.device
     batch = pack(prompts, [[*offer, pad_id] for offer in offers], pad_id, device)
     tree = tree_of(batch, distinct, common_beginning(distinct))
-    if len(tree.ids) > LONGEST:
+    if reader is not None:
+        hidden_NH = reader.read_flat(tree.flat(device), cache)
+    elif len(tree.ids) > LONGEST:
         return prefill(model, prompts, offers)
-    read = model.backbone(**tree_inputs(model, tree), past_key_values=cache, use_cache=True)
+    else:
+        inputs = tree_inputs(model, tree)
+        read = model.backbone(**inputs, past_key_values=cache, use_cache=True)
+        hidden_NH = read.last_hidden_state[0]
     places, reals = _rows(tree.paths, prompts, offers)
     deal(cache, torch.tensor(places, device=device))
     predicting_N = torch.tensor(tree.predicting, device=device)
-    return Prefilled(
-        read.last_hidden_state[0, predicting_N], cache, torch.tensor(reals, device=device)
-    )
+    return Prefilled(hidden_NH[predicting_N], cache, torch.tensor(reals, device=device), tree.paths)
 
 
 def _rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from transformers import get_scheduler
 
 from backend.config import OptimizerConfig
 from backend.models.language_model import LanguageModel
+from backend.training.ranks import ALONE, Ranks
 
 Scheduler = torch.optim.lr_scheduler.LRScheduler
 
@@ -55,3 +56,15 @@ def scheduler_numbers(scheduler: Scheduler) -> dict[str, Any]:
     """The schedule's position, fit for JSON."""
     state = scheduler.state_dict()
     return {key: state[key] for key in ("last_epoch", "_step_count", "_last_lr", "base_lrs")}
+
+
+def clip_gradients(
+    parameters: Sequence[torch.nn.Parameter], max_norm: float, ranks: Ranks = ALONE
+) -> float:
+    """Adds up the gradients of all processes; returns their norm before it is clipped."""
+    if ranks.size > 1:
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+    ranks.add_up(p.grad for p in parameters if p.grad is not None)
+    return float(torch.nn.utils.clip_grad_norm_(parameters, max_norm))

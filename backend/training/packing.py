@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backend.models.language_model import LanguageModel
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -95,3 +97,10 @@ def pack(
         input_ids[:, prompt_length:],
         attention[:, prompt_length:].bool(),
     )
+
+
+def pack_for(
+    model: LanguageModel, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+) -> Batch:
+    """:func:`pack` with the model's padding, on its device."""
+    return pack(prompts, completions, model.tokenizer.pad_id, model.compute.device)

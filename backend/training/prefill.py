@@ -15,6 +15,7 @@ from backend.text.beginnings import common_beginning
 from backend.training.cache import empty_cache, sees_all
 from backend.training.packing import Batch, left_pad, pack, positions
 from backend.training.tree import LONGEST, Tree, can_mask, read_tree, tree_of
+from backend.training.written import Written
 
 # A shorter beginning costs more as a pass of its own than it spares.
 _WORTH_SHARING: Final = 8
@@ -24,12 +25,14 @@ _WORTH_SHARING: Final = 8
 class Prefilled:
     """B prompts as a model has read them, and what is offered after them: P tokens with padding.
 
-    Hidden states are those of each prompt's last token, then of those offered, row by row.
+    Hidden states are those of each prompt's last token, then of those offered, row by row. Where
+    all were read in one pass without padding, ``paths`` are the places of each row's tokens in it.
     """
 
     hidden_NH: Tensor
     cache: DynamicCache
     mask_BP: Tensor
+    paths: Sequence[Sequence[int]] | None = None
 
     @property
     def next_positions_B1(self) -> Tensor:
@@ -90,17 +93,22 @@ def read_on(
     return found
 
 
-def completion_hidden(model: LanguageModel, batch: Batch) -> Tensor:
+def completion_hidden(model: LanguageModel, batch: Batch, written: Written | None = None) -> Tensor:
     """Hidden states [N, H] from which the N completion tokens are predicted.
 
     A prompt of several rows, and what all prompts begin with, is read once. Gradients are those of
-    plain passes: what is shared gets the sum of what its readers ask for.
+    plain passes: what is shared gets the sum of what its readers ask for. Nothing is read where the
+    weights that are in place have ``written`` the batch and its activations were kept; these are
+    used up then.
     """
     flat = model.flat()
     if flat is not None:
         tree, device = tree_of_batch(batch), model.compute.device
         places_N = torch.tensor(tree.predicting, dtype=torch.long, device=device)
-        return flat.read(tree.flat(device), places_N)
+        order_N = None if written is None else written.order(batch, tree)
+        if written is None or written.activations is None or order_N is None:
+            return flat.read(tree.flat(device), places_N)
+        return flat.read_before(tree.flat(device), places_N, written.activations, order_N)
     distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
     beginning = common_beginning(distinct)
     sees_whole_rows = sees_all(empty_cache(model.network.config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -13,21 +13,24 @@ from backend.config import RolloutConfig, RolloutSource, RunConfig, Schedule, va
 from backend.data.demonstration import Demonstration
 from backend.models.language_model import LanguageModel
 from backend.training.contexts import Prompts
-from backend.training.generation import Sampling, generate
+from backend.training.generation import Sampling, write
 from backend.training.ranks import ALONE, Ranks
 from backend.training.teacher import Teacher
+from backend.training.written import Written
 
 
 @dataclass(frozen=True)
 class Rollouts:
     """One completion a row (token ids with the end token), its source, and whether it was cut.
 
-    Demonstrations are never cut: ``max_new_tokens`` is for what a model writes.
+    Demonstrations are never cut: ``max_new_tokens`` is for what a model writes. ``written`` is the
+    student's share of them.
     """
 
     completions: list[list[int]]
     sources: list[RolloutSource]
     clipped: list[bool]
+    written: Written | None = field(default=None, compare=False, repr=False)
 
 
 def roll_out(
@@ -40,11 +43,14 @@ def roll_out(
     generator: torch.Generator,
     sampled: Mapping[str, list[int]] | None = None,
     ranks: Ranks = ALONE,
+    *,
+    keeps: bool = False,
 ) -> Rollouts:
     """Completions for ``rows`` at optimizer step ``step`` (from 0), by the sources' shares.
 
     ``sampled`` are the answers that were written before training, by row id. Several processes
-    write a share each.
+    write a share each. ``keeps`` asks for the activations of what the student writes, if that is
+    all.
     """
     sources = assign_sources(config, step, len(rows), generator)
     sampling = sampling_at(config, step)
@@ -55,19 +61,23 @@ def roll_out(
         elif source == "sampled" and sampled is not None:
             completions[i] = sampled[rows[i].id]
     ranks.set_apart(generator)
+    by_student: Written | None = None
     for source, side in (("student", prompts.student), ("teacher", prompts.teacher)):
         chosen = [i for i, name in enumerate(sources) if name == source]
         if chosen and side is not None:
             own = [chosen[place] for place in ranks.share(len(chosen))]
             mine = [side[i] for i in own], [demonstration_ids(model, rows[i]) for i in own]
-            written = ranks.join_lists(
-                _write(model, teacher, source, *mine, sampling, generator) if own else []
-            )
-            for i, completion in zip(chosen, written, strict=True):
+            writer = teacher.in_place() if source == "teacher" else contextlib.nullcontext()
+            with writer:
+                written = _write(
+                    model, *mine, sampling, generator, keeps and own == [*range(len(rows))]
+                )
+            by_student = written if source == "student" else by_student
+            for i, completion in zip(chosen, ranks.join_lists(written.completions), strict=True):
                 completions[i] = completion
     ends = model.tokenizer.eos_ids
     clipped = [not completion or completion[-1] not in ends for completion in completions]
-    return Rollouts(completions, sources, clipped)
+    return Rollouts(completions, sources, clipped, by_student)
 
 
 def sampling_at(config: RolloutConfig, step: int) -> Sampling:
@@ -83,17 +93,17 @@ def sampling_at(config: RolloutConfig, step: int) -> Sampling:
 
 def _write(
     model: LanguageModel,
-    teacher: Teacher,
-    source: str,
     prompts: list[list[int]],
     demonstrations: list[list[int]],
     sampling: Sampling,
     generator: torch.Generator,
-) -> list[list[int]]:
+    keeps: bool,
+) -> Written:
     """Completions, the sooner the more they resemble the demonstrations."""
-    writer = teacher.in_place() if source == "teacher" else contextlib.nullcontext()
-    with writer, model.merged():
-        return generate(model, prompts, sampling, generator, demonstrations)
+    if not prompts:
+        return Written(prompts, [])
+    with model.merged():
+        return write(model, prompts, sampling, generator, demonstrations, keeps=keeps)
 
 
 def demonstration_ids(model: LanguageModel, row: Demonstration) -> list[int]:

@@ -18,7 +18,8 @@ from backend.training.alarms import Alarms
 from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import Compared, Temperatures, compare, token_logprobs
 from backend.training.lessons import Judge, Lessons, read_lessons
-from backend.training.packing import Batch, pack
+from backend.training.optimizer import clip_gradients
+from backend.training.packing import Batch, pack_for
 from backend.training.prefill import completion_hidden
 from backend.training.ranks import ALONE, Ranks
 from backend.training.rollouts import Rollouts, demonstration_ids, roll_out
@@ -29,6 +30,7 @@ from backend.training.token_weights import (
     derailed_tokens,
     token_factors,
 )
+from backend.training.written import Written
 
 # The seed of a step's random numbers: the run's seed and the step, kept apart by a large prime.
 SEED_STRIDE: Final = 1_000_003
@@ -109,10 +111,10 @@ def training_step(trainer: Trainer, rows: Sequence[Demonstration], step: int) ->
     prompts = read_prompts(model.tokenizer, rows, config.teacher, trainer.others)
     rollouts = roll_out(
         model, teacher, rows, prompts, config.rollout, step, generator, trainer.sampled,
-        trainer.ranks,
+        trainer.ranks, keeps=_keeps(trainer, prompts),
     )  # fmt: skip
     lessons = read_lessons(model, config, trainer.judge, rows, prompts, rollouts)
-    student = _packed(model, lessons.prompts.student, rollouts)
+    student = pack_for(model, lessons.prompts.student, rollouts.completions)
     teacher_NH, teacher_logprobs_BT = _teacher_pass(trainer, lessons.prompts, rollouts, student)
     taught_BT = student.completion_mask_BT & _column(lessons.has_lesson, student)
     counted_BT = counted_tokens(config.token_weights, taught_BT, teacher_logprobs_BT)
@@ -121,11 +123,12 @@ def training_step(trainer: Trainer, rows: Sequence[Demonstration], step: int) ->
 
     sampled_BT = _sampler_logprobs(trainer, rollouts, student, teacher_NH)
     compared, student_NH, loss = _student_pass(
-        trainer, student, teacher_NH, (1 - nll_share) * weights_BT, sampled_BT
+        trainer, student, rollouts.written, teacher_NH, (1 - nll_share) * weights_BT, sampled_BT
     )
     nll = _demonstration_pass(trainer, rows, prompts, nll_share) if nll_share else None
     loss += 0.0 if nll is None else nll_share * nll
-    grad_norm = _clip(trainer)
+    parameters = list(model.adapter_parameters().values())
+    grad_norm = clip_gradients(parameters, config.optimizer.max_grad_norm, trainer.ranks)
     if not math.isfinite(loss) or not math.isfinite(grad_norm):
         trainer.optimizer.zero_grad(set_to_none=True)
         message = f"the loss of step {step + 1} is {loss}, its gradient norm {grad_norm}"
@@ -155,8 +158,15 @@ def own_spans(trainer: Trainer, rows: int) -> list[slice]:
     return [slice(start, min(start + size, share.stop)) for start in starts]
 
 
-def _packed(model: LanguageModel, prompts: list[list[int]], rollouts: Rollouts) -> Batch:
-    return pack(prompts, rollouts.completions, model.tokenizer.pad_id, model.compute.device)
+def _keeps(trainer: Trainer, prompts: Prompts) -> bool:
+    """Whether what was computed while answers were written serves as the student's forward pass.
+
+    It does where all rows go through the network together. Where both sides read the same they go
+    the same way: else rounding alone would set a student apart from an equal teacher.
+    """
+    rows = len(prompts.student)
+    is_whole = own_spans(trainer, rows) == [slice(0, rows)]
+    return is_whole and prompts.teacher != prompts.student and trainer.model.flat() is not None
 
 
 def _teacher_pass(
@@ -169,7 +179,7 @@ def _teacher_pass(
     if prompts.teacher is None:
         return None, None
     model = trainer.model
-    batch = _packed(model, prompts.teacher, rollouts)
+    batch = pack_for(model, prompts.teacher, rollouts.completions)
     with trainer.teacher.in_place():
         spans = own_spans(trainer, len(batch))
         hidden_NH = torch.cat([completion_hidden(model, batch.rows(span)) for span in spans])
@@ -207,13 +217,15 @@ def _sampler_logprobs(
 def _student_pass(
     trainer: Trainer,
     batch: Batch,
+    written: Written | None,
     teacher_NH: Tensor | None,
     weights_BT: Tensor,
     sampled_BT: Tensor,
 ) -> tuple[Compared, Tensor, float]:
     """Forward and backward, micro-batch by micro-batch; gradients add up in the parameters.
 
-    Returns what was compared, the hidden states and the loss. The network stays in evaluation mode:
+    Where the student has ``written`` the batch, its forward pass was made then. Returns what was
+    compared, the hidden states and the loss. The network stays in evaluation mode:
     dropout (GPT-2 has some) would set the student apart from a teacher with the same weights, and a
     micro-batch apart from the whole.
     """
@@ -224,7 +236,7 @@ def _student_pass(
     done = int(batch.completion_mask_BT[: spans[0].start].sum())
     for span in spans:
         rows = batch.rows(span)
-        student_NH = completion_hidden(model, rows)
+        student_NH = completion_hidden(model, rows, written)
         tokens = slice(done, done + len(student_NH))
         done = tokens.stop
         compared = compare(
@@ -260,7 +272,7 @@ def _demonstration_pass(
     """-log p of the demonstrations, averaged as configured; its gradient is scaled by ``share``."""
     model, config, nll = trainer.model, trainer.config, 0.0
     shown = [demonstration_ids(model, row) for row in rows]
-    batch = pack(prompts.student, shown, model.tokenizer.pad_id, model.compute.device)
+    batch = pack_for(model, prompts.student, shown)
     weights_BT = averaging_weights(config.token_weights, batch.completion_mask_BT)
     for span in own_spans(trainer, len(batch)):
         part = batch.rows(span)
@@ -276,18 +288,6 @@ def _demonstration_pass(
         (share * loss).backward()  # type: ignore[no-untyped-call]
         nll += float(loss.detach())
     return math.fsum(trainer.ranks.join_lists([nll]))
-
-
-def _clip(trainer: Trainer) -> float:
-    """The gradient's norm, over all processes, before it is clipped."""
-    parameters = list(trainer.model.adapter_parameters().values())
-    if trainer.ranks.size > 1:
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-    trainer.ranks.add_up(p.grad for p in parameters if p.grad is not None)
-    norm = torch.nn.utils.clip_grad_norm_(parameters, trainer.config.optimizer.max_grad_norm)
-    return float(norm)
 
 
 def _update(trainer: Trainer, step: int) -> float:

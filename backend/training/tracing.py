@@ -15,7 +15,7 @@ from backend.data.demonstration import Demonstration
 from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import CHUNK_TOKENS, compare, token_kls
 from backend.training.generation import Sampling, generate
-from backend.training.packing import Batch, pack
+from backend.training.packing import Batch, pack_for
 from backend.training.prefill import completion_hidden
 from backend.training.recorder import TokenTrace, Trace
 from backend.training.step import StepReport, Trainer
@@ -80,7 +80,7 @@ def watch(
     sampling = Sampling(config.evaluate.max_new_tokens)
     with model.merged():
         completions = generate(model, prompts.student, sampling)
-    batch = pack(prompts.student, completions, model.tokenizer.pad_id, model.compute.device)
+    batch = pack_for(model, prompts.student, completions)
     student_NH = completion_hidden(model, batch)
     with model.base_weights():
         base_NH = completion_hidden(model, batch)
@@ -89,7 +89,7 @@ def watch(
     if prompts.teacher is not None:
         with trainer.teacher.in_place():
             answers = [*_answers(trainer, prompts.teacher, sampling)]
-            seen = pack(prompts.teacher, completions, model.tokenizer.pad_id, model.compute.device)
+            seen = pack_for(model, prompts.teacher, completions)
             teacher_NH = completion_hidden(model, seen)
     compared = compare(
         model.head, student_NH, teacher_NH, batch.completion_ids_N,

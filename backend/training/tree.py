@@ -9,8 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from backend.models.fused import added_to_scores
 from backend.models.language_model import LanguageModel
+from backend.models.llama import added_to_scores
 from backend.models.segments import FlatTokens, Level
 from backend.training.packing import Batch
 

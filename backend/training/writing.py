@@ -23,6 +23,11 @@ class Writing:
         self._drafts, self._starts = drafts, starts
         self._most, self._ends = most, ends
         self._guessing = Guessing()
+        # Of each row, where its tokens are among all that were read: those that stay, then those
+        # of the last pass, of which offered ones may be wrong.
+        self.paths: list[list[int]] = [[] for _ in drafts]
+        self._last: list[Sequence[int]] = [() for _ in drafts]
+        self._count = 0
 
     @property
     def is_done(self) -> bool:
@@ -37,6 +42,11 @@ class Writing:
         """What each row is offered as its first tokens."""
         self._offers = self._guessing.offers(self._drafts, [self._most - 1] * len(self._drafts))
         return self.offers
+
+    def opened(self, paths: Sequence[Sequence[int]]) -> None:
+        """The prompts were read, and what was offered: each row's tokens at these places."""
+        self._last = [*paths]
+        self._count = 1 + max(place for path in paths for place in path)
 
     def places(self) -> tuple[list[int], list[int]]:
         """Row and place in its completion of each token that is drawn now, offered ones first."""
@@ -70,6 +80,8 @@ class Writing:
         self._guessing.learn(offer, place + is_right)
         offered = [token for token, _ in offer[place + 1 :]]
         draft.miss([*zip(offered, drawn[place + 1 :], strict=False)])
+        read = self._last[row]
+        self.paths[row] += read[: len(read) - len(offer) + place]
         return place
 
     def leave(self) -> list[int] | None:
@@ -89,6 +101,9 @@ class Writing:
         self._offers = [offered.get(row, []) for row in self._rows]
         width = 1 + max(map(len, self._offers))
         ids, real, positions = [], [], []
+        for row in alive:
+            self._last[row] = range(self._count, self._count + 1 + len(offered[row]))
+            self._count += 1 + len(offered[row])
         for row, offer in zip(self._rows, self.offers, strict=True):
             written = self.completions[row]
             first, padding = self._starts[row] + len(written) - 1, width - 1 - len(offer)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.models.fused import serves
 from backend.models.language_model import LanguageModel
+from backend.models.llama import is_llama
 from backend.training.generation import Sampling, generate
 from tests.tiny_model import build_model, load_tiny
 from tests.training.test_drafts import disturbed
@@ -57,7 +57,7 @@ def test_a_model_that_is_read_by_transformers_says_so(
 ) -> None:
     with caplog.at_level(logging.INFO, "backend"):
         model = load_tiny(build_model(tmp_path, family=family))
-    assert serves(model.network.base_model) == (family in SERVED)
+    assert is_llama(model.network.base_model) == (family in SERVED)
     told = [line for line in caplog.messages if "transformers' own layers" in line]
     assert told == (
         []

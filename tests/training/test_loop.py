@@ -43,19 +43,17 @@ class Lab:
 
 
 def everything_read(trainer: Trainer) -> list[str]:
-    """Lists, as they come, the texts of all rows that go through the network."""
+    """Lists, as they come, the texts of all rows that go through the network.
+
+    Rows without padding are one sequence: what they begin with stands before the first.
+    """
     texts: list[str] = []
-    backbone = trainer.model.backbone
 
-    def listening(**inputs: Any) -> Any:
-        for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True):
-            # A mask of tokens by tokens leaves none out: such a row has no padding.
-            shown = torch.ones_like(ids) if mask.ndim == 3 else mask[-len(ids) :]
-            seen = ids[shown.bool()].tolist()
-            texts.append(trainer.model.tokenizer.decode(seen, skip_special=False))
-        return backbone(**inputs)
+    def listen(_: Any, given: tuple[torch.Tensor, ...]) -> None:
+        for ids in torch.atleast_2d(given[0]).tolist():
+            texts.append(trainer.model.tokenizer.decode(ids, skip_special=False))
 
-    trainer.model.backbone = listening  # type: ignore[method-assign]  # of this one object
+    trainer.model.network.get_input_embeddings().register_forward_pre_hook(listen)
     return texts
 
 
