@@ -186,7 +186,7 @@ class _Layer:
         return torch.cat(found) if len(found) > 1 else found[0]
 
     def _attend_gradient(self, context: _Context, heads_NO: Tensor, asked_NA: Tensor) -> Tensor:
-        heads_NhD = self.heads.turned(heads_NO, context.turns)
+        heads_NhD = self.heads.turned_before(heads_NO, context.turns)
         into_NhD = torch.zeros_like(heads_NhD)
         for level, attention in zip(context.levels, context.attention, strict=True):
             attention.backward(heads_NhD, asked_NA[level.tokens], into_NhD)

@@ -125,8 +125,8 @@ class FusedReader:
         levels = [LevelAttention(each, heads, self._norm.weight.dtype) for each in tokens.levels]
 
         def attend(heads_NhD: Tensor, place: int) -> Tensor:
-            _, key, value = _parts(heads, heads_NhD)
-            cache.update(*(each.transpose(0, 1)[None] for each in (key, value)), place)
+            _, key, value = _parts(heads, heads_NhD.transpose(0, 1)[None])
+            cache.update(key, value, place)
             found = [level.forward(heads_NhD) for level in levels]
             return torch.cat(found) if len(found) > 1 else found[0]
 
@@ -164,7 +164,7 @@ class _Rows:
 
     def attend(self, heads_NhD: Tensor, place: int) -> Tensor:
         """What the tokens attend to, [N, queries * D]."""
-        query, key, value = (self._spread(each) for each in _parts(self.heads, heads_NhD))
+        query, key, value = _parts(self.heads, self._spread(heads_NhD))
         if self.cache is not None:
             key, value = self.cache.update(key, value, place)
         return self._gather(_attention(query, key, value, self.bias, self.heads.scale))
@@ -191,11 +191,11 @@ def _rows(ids_BL: Tensor, mask: Tensor, heads: Heads, dtype: torch.dtype, cache:
     return _Rows(batch, length, places_N, _bias(sees_BP, length, dtype), heads, cache)
 
 
-def _parts(heads: Heads, heads_NhD: Tensor) -> Sequence[Tensor]:
+def _parts(heads: Heads, heads_BhLD: Tensor) -> Sequence[Tensor]:
     """Queries, keys and values."""
-    count = heads_NhD.shape[1]
+    count = heads_BhLD.shape[1]
     queries, values = heads.queries(count), heads.first_value(count)
-    return heads_NhD[:, :queries], heads_NhD[:, queries:values], heads_NhD[:, values:]
+    return torch.split(heads_BhLD, [queries, values - queries, count - values], 1)
 
 
 def _placed(values_NX: Tensor, places_N: Tensor, count: int) -> Tensor:

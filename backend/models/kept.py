@@ -12,8 +12,9 @@ from torch import Tensor
 class Kept(NamedTuple):
     """Of N tokens what is dear to compute in a layer; norms, rotations and activations are not.
 
-    The hidden states before the layer; queries, keys and values, before their positions; what
-    attention gives; the hidden states between attention and MLP; gate and up, side by side.
+    The hidden states before the layer; queries, keys and values, at their positions, or as they
+    are before their norms where they have some; what attention gives; the hidden states between
+    attention and MLP; gate and up, side by side.
     """
 
     hidden_NH: Tensor

@@ -13,7 +13,7 @@ from transformers import LlamaModel, MistralModel, Qwen2Model, Qwen3Model
 _KINDS: Final = frozenset({LlamaModel, MistralModel, Qwen2Model, Qwen3Model})
 _KERNEL: Final = "sdpa"
 
-# Cosines and sines of tokens' positions, each [N, 1, D].
+# Cosines and sines of tokens' positions, each [N, 1, D]; the first half of sines is negative.
 Turns = tuple[Tensor, Tensor]
 
 
@@ -45,8 +45,9 @@ def joined_layers(layer: Any) -> list[list[nn.Module]]:
 
 def turns_of(rotary: Any, hidden_NH: Tensor, positions_N: Tensor) -> Turns:
     """What queries and keys at these positions are turned by."""
-    cos, sin = rotary(hidden_NH, positions_N[None])
-    return cos[0, :, None], sin[0, :, None]
+    cos, sin = (each[0, :, None] for each in rotary(hidden_NH, positions_N[None]))
+    half = cos.shape[-1] // 2
+    return cos, torch.cat([-sin[..., :half], sin[..., half:]], -1)
 
 
 @dataclass(frozen=True)
@@ -79,26 +80,40 @@ class Heads:
         return queries + queries // self.queries_a_key
 
     def turned(self, heads_NO: Tensor, turns: Turns) -> Tensor:
-        """Queries, keys and values [N, h, D], the first two normed and at their positions."""
-        heads_NhD = heads_NO.view(len(heads_NO), -1, self.size)
-        values = self.first_value(heads_NhD.shape[1])
-        found_NhD, given = torch.empty_like(heads_NhD), heads_NhD[:, :values]
-        found_NhD[:, values:] = heads_NhD[:, values:]
-        parts = [normed(norm, heads_NhD[:, span]) for norm, span in self._normed(heads_NhD)]
-        turn(torch.cat(parts, 1) if parts else given, *turns, found_NhD[:, :values])
+        """Queries, keys and values [N, h, D], the first two normed and at their positions.
+
+        Without norms they are turned in place.
+        """
+        found_NhD = self.unturned(heads_NO)
+        turn(found_NhD[:, : self.first_value(found_NhD.shape[1])], turns)
         return found_NhD
 
+    def turned_before(self, heads_NO: Tensor, turns: Turns) -> Tensor:
+        """What :meth:`turned` made of heads that have been through it."""
+        return self.turned(heads_NO, turns) if self.has_norms else self.unturned(heads_NO)
+
     def turned_gradient(self, heads_NO: Tensor, asked_NhD: Tensor, turns: Turns) -> Tensor:
-        """The gradient of ``heads_NO``, from that of what :meth:`turned` makes of them."""
-        values = self.first_value(asked_NhD.shape[1])
-        found_NhD = torch.empty_like(asked_NhD)
-        found_NhD[:, values:] = asked_NhD[:, values:]
+        """The gradient of ``heads_NO``, from that of what :meth:`turned` makes, in its place."""
         cos, sin = turns
-        turn(asked_NhD[:, :values], cos, -sin, found_NhD[:, :values])
-        for norm, span in self._normed(found_NhD):
-            given = heads_NO.view_as(found_NhD)[:, span]
-            found_NhD[:, span] = normed_gradient(norm, given, found_NhD[:, span])
-        return found_NhD.flatten(1)
+        turn(asked_NhD[:, : self.first_value(asked_NhD.shape[1])], (cos, -sin))
+        for norm, span in self._normed(asked_NhD):
+            given = heads_NO.view_as(asked_NhD)[:, span]
+            asked_NhD[:, span] = normed_gradient(norm, given, asked_NhD[:, span])
+        return asked_NhD.flatten(1)
+
+    @property
+    def has_norms(self) -> bool:
+        return any(norm is not None for norm in self.norms)
+
+    def unturned(self, heads_NO: Tensor) -> Tensor:
+        """Queries, keys and values [N, h, D], the first two normed if they have norms."""
+        heads_NhD = heads_NO.view(len(heads_NO), -1, self.size)
+        if not self.has_norms:
+            return heads_NhD
+        found_NhD = heads_NhD.clone()
+        for norm, span in self._normed(heads_NhD):
+            found_NhD[:, span] = normed(norm, heads_NhD[:, span])
+        return found_NhD
 
     def _normed(self, heads_NhD: Tensor) -> list[tuple[Any, slice]]:
         """The norms of queries and of keys, if the family has them."""
@@ -109,13 +124,11 @@ class Heads:
         return [(n, s) for n, s in zip(self.norms, spans, strict=True) if n is not None]
 
 
-def turn(heads: Tensor, cos: Tensor, sin: Tensor, into: Tensor) -> None:
+def turn(heads_NhD: Tensor, turns: Turns) -> None:
     """Rotary positions (arXiv 2104.09864), in halves as transformers has them; -sin turns back."""
-    (first, second), (to_first, to_second) = heads.chunk(2, -1), into.chunk(2, -1)
-    half = first.shape[-1]
-    cos, sin = cos[..., :half], sin[..., :half]
-    torch.mul(first, cos, out=to_first).addcmul_(second, sin, value=-1.0)
-    torch.mul(second, cos, out=to_second).addcmul_(first, sin)
+    cos, sin = turns
+    crossed = heads_NhD.roll(heads_NhD.shape[-1] // 2, -1)
+    heads_NhD.mul_(cos).addcmul_(crossed, sin)
 
 
 def normed(norm: Any, hidden: Tensor) -> Tensor:

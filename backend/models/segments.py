@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from backend.models.llama import Heads, added_to_scores
+
+# 16 MiB of them in fp32, which a processor's cache may hold.
+_FEW_SCORES: Final = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,11 @@ class FlatTokens:
 
 
 class LevelAttention:
-    """Softmax attention of one level's tokens."""
+    """Softmax attention of one level's tokens.
+
+    Where few tokens see few, all scores are written down: on a CPU torch's kernel, which never has
+    them all, takes twice as long there.
+    """
 
     def __init__(self, level: Level, heads: Heads, dtype: torch.dtype) -> None:
         self._level, self._heads = level, heads
@@ -52,16 +60,25 @@ class LevelAttention:
 
     def forward(self, heads_NhD: Tensor) -> Tensor:
         """What the level's n tokens attend to, [n, queries * D]."""
-        return self._outside(self._attended(*self._inside(heads_NhD)).flatten(2))
+        query, keys = self._inside(heads_NhD)
+        if self._is_small(query, keys):
+            found = self._joined(torch.matmul(self._shares(query, keys), _keys_and_values(keys)[1]))
+        else:
+            found = self._attended(query, keys)
+        return self._outside(found.flatten(2))
 
     def backward(self, heads_NhD: Tensor, gradient_nA: Tensor, into_NhD: Tensor) -> None:
         """Adds the heads' gradients to ``into_NhD``; attention is computed once more."""
         level, queries = self._level, self._heads.queries(heads_NhD.shape[1])
-        given = [each.detach().requires_grad_() for each in self._inside(heads_NhD)]
-        with torch.enable_grad():
-            found = self._attended(*given)
-        asked = self._padded(gradient_nA).view_as(found)
-        query, keys = torch.autograd.grad(found, given, asked)
+        inside = self._inside(heads_NhD)
+        asked_SQqD = self._padded(gradient_nA).view_as(inside[0])
+        if self._is_small(*inside):
+            query, keys = self._small_gradients(*inside, asked_SQqD)
+        else:
+            given = [each.detach().requires_grad_() for each in inside]
+            with torch.enable_grad():
+                found = self._attended(*given)
+            query, keys = torch.autograd.grad(found, given, asked_SQqD)
         before = 0 if level.before_SP is None else level.before_SP.shape[1]
         own = torch.cat([query, keys[:, before:]], 2)
         into_NhD[level.tokens] += self._outside(own)
@@ -69,6 +86,46 @@ class LevelAttention:
             into_NhD[:, queries:].index_add_(
                 0, level.before_SP.flatten(), keys[:, :before].flatten(0, 1)
             )
+
+    def _is_small(self, query_SQqD: Tensor, keys_SKkD: Tensor) -> bool:
+        """Whether all scores are few, and exact enough to be added up."""
+        segments, length, heads, _ = query_SQqD.shape
+        scores = segments * length * heads * keys_SKkD.shape[1]
+        is_exact = query_SQqD.is_cpu and query_SQqD.dtype.itemsize > 2
+        return is_exact and self._bias is not None and scores <= _FEW_SCORES
+
+    def _shares(self, query_SQqD: Tensor, keys_SKkD: Tensor) -> Tensor:
+        """What each query's attention gives to each key, [S, k, rows, K]."""
+        assert self._bias is not None
+        key, _ = _keys_and_values(keys_SKkD)
+        scores = torch.matmul(self._grouped(query_SQqD), key.transpose(2, 3))
+        return scores.mul_(self._heads.scale).add_(self._bias).softmax(-1)
+
+    def _small_gradients(
+        self, query_SQqD: Tensor, keys_SKkD: Tensor, asked_SQqD: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Those of the queries [S, Q, q, D], and of the keys and values [S, K, 2 k, D]."""
+        shares = self._shares(query_SQqD, keys_SKkD)
+        (key, value), asked = _keys_and_values(keys_SKkD), self._grouped(asked_SQqD)
+        to_value = torch.matmul(shares.transpose(2, 3), asked)
+        to_shares = torch.matmul(asked, value.transpose(2, 3))
+        to_scores = torch._softmax_backward_data(to_shares, shares, -1, shares.dtype)
+        to_scores *= self._heads.scale
+        to_query = self._joined(torch.matmul(to_scores, key))
+        to_key = torch.matmul(to_scores.transpose(2, 3), self._grouped(query_SQqD))
+        return to_query, torch.cat([to_key, to_value], 1).transpose(1, 2)
+
+    def _grouped(self, query_SQqD: Tensor) -> Tensor:
+        """[S, k, rows, D]: queries that share a key are rows of one product."""
+        segments, length, heads, size = query_SQqD.shape
+        groups = self._heads.queries_a_key
+        rows = query_SQqD.transpose(1, 2)
+        return rows.reshape(segments, heads // groups, groups * length, size)
+
+    def _joined(self, rows_SkRD: Tensor) -> Tensor:
+        """[S, Q, q, D] again."""
+        segments, _, _, size = rows_SkRD.shape
+        return rows_SkRD.reshape(segments, -1, self._level.length, size).transpose(1, 2)
 
     def _inside(self, heads_NhD: Tensor) -> tuple[Tensor, Tensor]:
         """The level's queries [S, Q, q, D], and the keys and values [S, P + Q, k, D] they see."""
@@ -83,18 +140,17 @@ class LevelAttention:
 
     def _attended(self, query_SQqD: Tensor, keys_SKkD: Tensor) -> Tensor:
         """[S, Q, q, D]."""
-        segments, length, heads, size = query_SQqD.shape
-        query = query_SQqD.transpose(1, 2)
-        key, value = keys_SKkD.transpose(1, 2).chunk(2, 1)
+        key, value = _keys_and_values(keys_SKkD)
         if self._bias is None:
             groups = self._heads.queries_a_key
+            query = query_SQqD.transpose(1, 2)
             key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
         else:
-            query = query.reshape(segments, key.shape[1], -1, size)
+            query = self._grouped(query_SQqD)
         found = scaled_dot_product_attention(
             query, key, value, self._bias, is_causal=self._bias is None, scale=self._heads.scale
         )
-        return found.reshape(segments, heads, length, size).transpose(1, 2)
+        return self._joined(found)
 
     def _padded(self, rows: Tensor) -> Tensor:
         """[S, Q, ...] of the level's n rows; zeros where a segment is shorter."""
@@ -110,3 +166,8 @@ class LevelAttention:
         rows = padded.flatten(0, 1)
         place_n = self._level.place_n
         return rows if place_n is None else rows.index_select(0, place_n)
+
+
+def _keys_and_values(keys_SKkD: Tensor) -> Sequence[Tensor]:
+    """Keys and values, each [S, k, K, D]."""
+    return keys_SKkD.transpose(1, 2).chunk(2, 1)

@@ -17,6 +17,8 @@ from typing import Final, Literal, NamedTuple
 # the first 16 tokens took 0.6, and each of those behind 1.9.
 _CHEAP_TOKENS: Final = 16
 _CHEAP_COST, _COST = 0.012, 0.035
+# What it costs that rows are offered anything, however little: their lengths differ then.
+_ANY_COST: Final = 0.15
 _LONGEST: Final = 16
 # How far ahead a draft is searched for what was written instead.
 _SEARCHED: Final = 8
@@ -128,12 +130,15 @@ class Guessing:
         worth = sorted(
             (-chance, row) for row, guesses in enumerate(ahead) for chance in self._chances(guesses)
         )
-        depths = [0] * len(drafts)
+        depths, spared = [0] * len(drafts), -_ANY_COST
         for read, (chance, row) in enumerate(worth, len(drafts)):
             cost = _CHEAP_COST if read < _CHEAP_TOKENS else _COST
             if -chance < cost * len(drafts):
                 break
             depths[row] += 1
+            spared += -chance / len(drafts) - cost
+        if spared <= 0:
+            return [[] for _ in drafts]
         return [guesses[:depth] for guesses, depth in zip(ahead, depths, strict=True)]
 
     def _chances(self, guesses: Sequence[Guess]) -> Iterator[float]:

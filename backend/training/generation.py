@@ -139,7 +139,9 @@ def choose(logits_BV: Tensor, sampling: Sampling, numbers_B: Tensor) -> Tensor:
     """The next token [B] of each row, by exact sampling in fp32; numbers are in [0, 1)."""
     if sampling.temperature == 0.0:
         return logits_BV.argmax(-1)
-    logits_BV = logits_BV.float() / sampling.temperature
+    logits_BV = logits_BV.float()
+    if sampling.temperature != 1.0:
+        logits_BV = logits_BV / sampling.temperature
     if sampling.top_k:
         kth_B1 = logits_BV.topk(min(sampling.top_k, logits_BV.shape[-1])).values[:, -1:]
         logits_BV = logits_BV.masked_fill(logits_BV < kth_B1, float("-inf"))
