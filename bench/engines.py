@@ -19,7 +19,8 @@ from backend.methods import resolve
 from backend.models.compute import choose_compute
 from backend.models.language_model import LanguageModel, load_model
 from backend.training.loop import make_trainer
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
+from backend.training.trainer import Trainer
 
 # Both engines make the teacher's prompt with it, so that both read the same tokens.
 TEMPLATE: Final = "{prompt}\n\nExample answer: %s"

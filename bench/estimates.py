@@ -28,7 +28,7 @@ from backend.bundled import material_path
 from backend.config import DEFAULT_MODEL, RunConfig
 from backend.models.materialise import local_folder
 from backend.settings import Settings
-from bench.machine import machine_document
+from bench.machine import machine_document, save
 
 TARGET: Final = 0.15
 _STEPS: Final = 3
@@ -58,9 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name}: {each['estimate_mib']:,.0f} MiB said, {each['peak_mib']:,.0f} taken, "
               f"{each['off']:+.0%}")  # fmt: skip
     missed = any(abs(each["off"]) > TARGET for each in found.values())
-    if options.json:
-        document = {"shapes": found, "target": TARGET, "missed": missed, "machine": machine}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    save(options.json, {"shapes": found, "target": TARGET, "missed": missed, "machine": machine})
     return int(missed)
 
 

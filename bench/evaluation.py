@@ -10,7 +10,6 @@ task and merging the adapter are in the times. A figure is the median of the pai
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from backend.models.language_model import LanguageModel, load_model
 from backend.models.materialise import local_folder
 from backend.settings import Settings
 from bench.items import Item, items_of_facts, write_task
-from bench.machine import machine_document
+from bench.machine import machine_document, save
 from bench.plain import plain
 
 TARGETS: Final = {"choices": 2.0, "written answers": None}
@@ -73,8 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         compared(model, "written answers", items[: len(items) // 10], options.pairs),
     ]
     document = {"results": results, "threads": torch.get_num_threads(), "machine": machine}
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    save(options.json, document)
     return int(any(result["missed"] for result in results))
 
 

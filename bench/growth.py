@@ -29,7 +29,7 @@ from backend.settings import Settings
 from backend.training.divergence import CHUNK_TOKENS, Temperatures, compare
 from backend.training.packing import pack_for
 from backend.training.prefill import completion_hidden
-from bench.machine import machine_document
+from bench.machine import machine_document, save
 from bench.memory import forget_peak, mib
 
 TOKENS: Final = (256, 512, 1024, 2048)
@@ -67,8 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = {"seconds": seconds, "ratio": ratio, "target": TIME_TARGET, "memory_mib": memory,
               "grown": grown, "memory_target": MEMORY_TARGET, "missed": missed,
               "machine": machine}  # fmt: skip
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    save(options.json, result)
     return int(missed)
 
 

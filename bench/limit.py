@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import torch
 
@@ -12,34 +14,47 @@ from backend.models.products import product
 from backend.training.contexts import read_prompts
 from backend.training.packing import pack
 from backend.training.prefill import tree_of_batch
-from backend.training.step import Trainer
+from backend.training.trainer import Trainer
 from bench.engines import Work
 
-# Rows of a product at its best, and how often it is tried.
+# Rows of a product, and how often it is tried.
 _ROWS: Final = 512
-_TRIES: Final = 30
+_TRIES: Final = 10
 
 
-def limit_of(trainer: Trainer, work: Work, step_s: float) -> dict[str, float]:
-    """A step's arithmetic, the rate of this machine's products, and their share of ``step_s``."""
-    model = trainer.model
-    size = from_config(model.network.config.to_dict())
-    assert size is not None
+def limit_of(
+    trainer: Trainer, work: Work, rates: Sequence[float], steps_s: Sequence[float]
+) -> dict[str, Any]:
+    """A step's arithmetic, and what share of each step's time it takes at that moment's rate."""
+    size = dimensions_of(trainer)
     gflop = _gflop(trainer, work, size)
-    gflops = product_rate(size.hidden, 2 * size.mlp)
-    limit_s = gflop / gflops
-    return {"gflop": gflop, "gflops": gflops, "limit_s": limit_s, "share": limit_s / step_s}
+    shares = [gflop / rate / step_s for rate, step_s in zip(rates, steps_s, strict=True)]
+    return {
+        "gflop": gflop,
+        "gflops": list(rates),
+        "share": statistics.median(shares),
+        "spread": [min(shares), max(shares)],
+    }
+
+
+def dimensions_of(trainer: Trainer) -> Dimensions:
+    size = from_config(trainer.model.network.config.to_dict())
+    assert size is not None
+    return size
 
 
 def product_rate(inputs: int, outputs: int) -> float:
-    """10^9 multiplications and additions a second of the model's widest layer: the best of some."""
+    """10^9 multiplications and additions a second of a product: the median of some.
+
+    A step is held against what the machine gave right before and after it: others share it.
+    """
     rows, weight = torch.randn(_ROWS, inputs), torch.randn(outputs, inputs)
-    best_s = float("inf")
+    seconds = []
     for _ in range(_TRIES):
         began_s = time.perf_counter()
         product(rows, weight)
-        best_s = min(best_s, time.perf_counter() - began_s)
-    return 2 * _ROWS * inputs * outputs / best_s / 1e9
+        seconds.append(time.perf_counter() - began_s)
+    return 2 * _ROWS * inputs * outputs / statistics.median(seconds) / 1e9
 
 
 def _gflop(trainer: Trainer, work: Work, size: Dimensions) -> float:

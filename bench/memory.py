@@ -21,7 +21,7 @@ from typing import Any, Final
 from backend.config import DEFAULT_MODEL
 from backend.models.materialise import local_folder
 from backend.settings import Settings
-from bench.machine import machine_document
+from bench.machine import machine_document, save
 
 TARGET: Final = 0.40
 _PACKAGES: Final = ("torch", "transformers", "peft", "trl")
@@ -45,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for engine, measured in found.items():
         print(f"{engine}: {measured['loaded_mib']:,.0f} MiB, {measured['step_mib']:,.0f} more")
     print(f"ratio {ratio:.2f}, target {TARGET}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    save(options.json, result)
     return int(ratio > TARGET)
 
 

@@ -10,7 +10,6 @@ where a median misses its target.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.browser import chromium, open_cold, paint_tokens
-from bench.machine import machine_document
+from bench.machine import machine_document, save
 from bench.server import running_server
 from bench.stored_lab import TOKENS, StoredLab, fill_lab
 
@@ -140,9 +139,7 @@ def main() -> int:
     print(*table(measured), sep="\n")
     told = {key: machine[key] for key in ("processor", "cores", "load_1_min", "load_1_min_after")}
     print(f"n = {chosen.samples}; Chromium {measured['browser']}; {told}; {machine['versions']}")
-    if chosen.json:
-        document = {"machine": machine, "targets_ms": [READY_MS, PAINTED_MS], **measured}
-        chosen.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    save(chosen.json, {"machine": machine, "targets_ms": [READY_MS, PAINTED_MS], **measured})
     return 1 if missed(measured) else 0
 
 

@@ -11,7 +11,6 @@ are right, and then writes others. A figure is the median of the pairs' ratios o
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -33,9 +32,10 @@ from backend.training.generation import Sampling, generate
 from backend.training.loop import make_trainer
 from backend.training.packing import left_pad
 from backend.training.rollouts import demonstration_ids
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
+from backend.training.trainer import Trainer
 from bench.engines import write_on
-from bench.machine import machine_document
+from bench.machine import machine_document, save
 from bench.plain import plain
 from bench.step import demonstrations
 
@@ -79,8 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = _compared(model, rows[-_WRITTEN:], options.pairs, True)
         results.append({**found, "student": learned})
     document = {"results": results, "threads": torch.get_num_threads(), "machine": machine}
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    save(options.json, document)
     return int(any(result["missed"] for result in results))
 
 

@@ -11,7 +11,6 @@ which the demo does at the same steps, is told without a target.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -38,9 +37,10 @@ from backend.settings import Settings
 from backend.training.loop import make_trainer
 from backend.training.observations import observe
 from backend.training.recorder import Recorder
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
 from backend.training.tracing import base_answers, traces_of_step, watch
-from bench.machine import machine_document
+from backend.training.trainer import Trainer
+from bench.machine import machine_document, save
 from storage.claims import Claims
 
 TARGET: Final = 1.05
@@ -80,8 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             results.append(_compared(str(plan["name"]), work, options.pairs))
         lab.close()
     document = {"results": results, "threads": torch.get_num_threads(), "machine": machine}
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    save(options.json, document)
     return int(any(result["missed"] for result in results))
 
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.machine import machine_document
+from bench.machine import machine_document, save
 from bench.server import environment
 
 LEAST_ROWS_PER_S: Final = 20_000
@@ -95,9 +95,7 @@ def main() -> int:
             found.append(measure(place, "large file", file, rows))
     for each in found:
         print(each.line())
-    if asked.json:
-        document = {"machine": machine, "files": [each.document() for each in found]}
-        asked.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    save(asked.json, {"machine": machine, "files": [each.document() for each in found]})
     missed = misses(found)
     for miss in missed:
         print(f"missed: {miss}", file=sys.stderr)

@@ -19,6 +19,8 @@ LOG_NAME: Final = "worker.log"
 # glibc gives freed tensors back to the kernel at every step, and page faults then take half the
 # CPU time. Measured with 64 MiB tensors: 3.8 s of system time became 0.2 s; 32 MiB changes nothing.
 KEEP_FREED_BYTES: Final = 4 * 2**30
+# How often libgomp looks for work before a thread sleeps: 100,000 times are about a millisecond.
+SPINS: Final = "1000"
 
 
 # What only the server needs; a worker's environment can be read by all of its user's processes.
@@ -83,8 +85,10 @@ def worker_environment(settings: Settings, environment: Mapping[str, str]) -> di
         "MALLOC_TRIM_THRESHOLD_": str(KEEP_FREED_BYTES),
         "MALLOC_MMAP_THRESHOLD_": str(KEEP_FREED_BYTES),
         # Else a thread spins at a barrier on the core of the one it waits for: beside one busy
-        # process on two cores, steps of 5 s took 35 to 56 s.
+        # process on two cores, steps of 5 s took 35 to 56 s. Some 10 microseconds of it cost little
+        # there, and spare most wakings elsewhere (docs/decisions/0002).
         "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": environment.get("GOMP_SPINCOUNT", SPINS),
         "TQDM_DISABLE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",

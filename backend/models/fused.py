@@ -119,14 +119,15 @@ class FusedReader:
             hidden_NH = _placed(hidden_NH, rows.places_N, ids_BL.numel())
         return hidden_NH.view(*ids_BL.shape, -1)
 
-    def read_flat(self, tokens: FlatTokens, cache: DynamicCache) -> Tensor:
-        """Hidden states [N, H]; the empty cache has all tokens as one row then."""
+    def read_flat(self, tokens: FlatTokens, cache: DynamicCache | None = None) -> Tensor:
+        """Hidden states [N, H]; an empty cache has all tokens as one row then."""
         heads = self._layers[0].heads
         levels = [LevelAttention(each, heads, self._norm.weight.dtype) for each in tokens.levels]
 
         def attend(heads_NhD: Tensor, place: int) -> Tensor:
-            _, key, value = _parts(heads, heads_NhD.transpose(0, 1)[None])
-            cache.update(key, value, place)
+            if cache is not None:
+                _, key, value = _parts(heads, heads_NhD.transpose(0, 1)[None])
+                cache.update(key, value, place)
             found = [level.forward(heads_NhD) for level in levels]
             return torch.cat(found) if len(found) > 1 else found[0]
 

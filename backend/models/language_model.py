@@ -144,14 +144,15 @@ class LanguageModel:
         """The trained parameters by name."""
         return self._trained.parameters() if self._trained else {}
 
-    def merged(self) -> contextlib.AbstractContextManager[None]:
+    def merged(self, *, head: bool = True) -> contextlib.AbstractContextManager[None]:
         """The weights that are in place, faster to read with, while the block only reads.
 
+        Without ``head``, logits are made as before.
         Nothing changes in half precision or four bits: such base weights are too coarse to hold
         what an adapter adds.
         """
         is_exact = self.compute.dtype == torch.float32 and not self._is_four_bit
-        return reading(self._causal) if is_exact else contextlib.nullcontext()
+        return reading(self._causal, head=head) if is_exact else contextlib.nullcontext()
 
     def base_weights(self) -> contextlib.AbstractContextManager[None]:
         """The original model, without anything trained, while the block runs."""

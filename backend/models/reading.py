@@ -26,12 +26,13 @@ _ROWS: Final = 8
 
 
 @contextlib.contextmanager
-def reading(causal: Any) -> Iterator[None]:
+def reading(causal: Any, *, head: bool = True) -> Iterator[None]:
     """The weights that layers stand for, as products read them best, while the block only reads.
 
     ``causal`` is a transformers model, with or without adapters in its layers. What a
     :class:`FusedReader` knows, it reads; elsewhere each linear layer is one product. The weights
-    themselves are not touched: what replaces them is a copy, gone after the block.
+    themselves are not touched: what replaces them is a copy, gone after the block. Without ``head``
+    that of a network that is read so stays as it is.
     """
     backbone = causal.base_model
     kept: list[tuple[nn.Module, Any]] = []
@@ -45,7 +46,7 @@ def reading(causal: Any) -> Iterator[None]:
         with torch.no_grad():
             if is_llama(backbone):
                 replace(backbone, FusedReader(backbone, merged))
-                layers = [causal.get_output_embeddings()]
+                layers = [causal.get_output_embeddings()] if head else []
             else:
                 layers = list(linear_layers(causal))
             for layer in layers:

@@ -98,8 +98,8 @@ class LevelAttention:
         """What each query's attention gives to each key, [S, k, rows, K]."""
         assert self._bias is not None
         key, _ = _keys_and_values(keys_SKkD)
-        scores = torch.matmul(self._grouped(query_SQqD), key.transpose(2, 3))
-        return scores.mul_(self._heads.scale).add_(self._bias).softmax(-1)
+        query = self._grouped(query_SQqD) * self._heads.scale
+        return torch.matmul(query, key.transpose(2, 3)).add_(self._bias).softmax(-1)
 
     def _small_gradients(
         self, query_SQqD: Tensor, keys_SKkD: Tensor, asked_SQqD: Tensor

@@ -24,7 +24,7 @@ from backend.training.optimizer import (
     scheduler_numbers,
 )
 from backend.training.recorder import Recorder
-from backend.training.step import Trainer
+from backend.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 

@@ -36,9 +36,10 @@ from backend.training.ranks import ALONE, Ranks
 from backend.training.recorder import Recorder
 from backend.training.row_checks import Rows, tell_of_rows, usable_places
 from backend.training.sampled_set import sampled_set
-from backend.training.step import SEED_STRIDE, NotFinite, StepReport, Trainer, training_step
+from backend.training.step import SEED_STRIDE, NotFinite, StepReport, training_step
 from backend.training.teacher import Teacher
 from backend.training.tracing import base_answers, traces_of_step, watch
+from backend.training.trainer import Trainer
 
 # Called with the number of finished steps, before the first, along the run, and after the last;
 # what it returns is a reason to train no further.

@@ -13,7 +13,8 @@ from backend.config import RunConfig
 from backend.training.divergence import token_kls
 from backend.training.prefill import completion_hidden
 from backend.training.rollouts import Rollouts
-from backend.training.step import StepReport, Trainer
+from backend.training.step import StepReport
+from backend.training.trainer import Trainer
 
 # Openings that a student picks up from a teacher that has seen a demonstration.
 ARTEFACT_PHRASES: Final = re.compile(

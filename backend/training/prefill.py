@@ -101,7 +101,10 @@ def completion_hidden(model: LanguageModel, batch: Batch, written: Written | Non
     weights that are in place have ``written`` the batch and its activations were kept; these are
     used up then.
     """
-    flat = model.flat()
+    flat, reader = model.flat(), model.reader()
+    if reader is not None and not torch.is_grad_enabled():
+        tree, device = tree_of_batch(batch), model.compute.device
+        return reader.read_flat(tree.flat(device))[tree.predicting]
     if flat is not None:
         tree, device = tree_of_batch(batch), model.compute.device
         places_N = torch.tensor(tree.predicting, dtype=torch.long, device=device)

@@ -15,7 +15,7 @@ from backend.text.contexts import Lesson, student_messages, teacher_messages
 from backend.training.contexts import fits
 from backend.training.recorder import Recorder
 from backend.training.rollouts import demonstration_ids, longest_completion
-from backend.training.step import Trainer
+from backend.training.trainer import Trainer
 
 # Of the median demonstration: a longer skip masks the skill itself.
 LONGEST_SKIP: Final = 0.1

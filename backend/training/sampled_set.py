@@ -14,7 +14,8 @@ from backend.training.contexts import read_prompts
 from backend.training.generation import generate
 from backend.training.recorder import Recorder
 from backend.training.rollouts import sampling_at
-from backend.training.step import Trainer, step_generator
+from backend.training.step import step_generator
+from backend.training.trainer import Trainer
 
 NAME: Final = "sampled.json"
 ROWS_AT_ONCE: Final = 32

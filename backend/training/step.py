@@ -3,65 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from backend.config import DivergenceConfig, RunConfig, value_at
+from backend.config import DivergenceConfig, value_at
 from backend.data.demonstration import Demonstration
 from backend.errors import UserError
 from backend.models.language_model import LanguageModel
-from backend.training.alarms import Alarms
 from backend.training.contexts import Prompts, read_prompts
 from backend.training.divergence import Compared, Temperatures, compare, token_logprobs
-from backend.training.lessons import Judge, Lessons, read_lessons
+from backend.training.lessons import Lessons, read_lessons
 from backend.training.optimizer import clip_gradients
 from backend.training.packing import Batch, pack_for
 from backend.training.prefill import completion_hidden
-from backend.training.ranks import ALONE, Ranks
 from backend.training.rollouts import Rollouts, demonstration_ids, roll_out
-from backend.training.teacher import Teacher
+from backend.training.sides import keeps_activations, own_spans, teacher_pass
 from backend.training.token_weights import (
     averaging_weights,
     counted_tokens,
     derailed_tokens,
     token_factors,
 )
+from backend.training.trainer import Trainer
 from backend.training.written import Written
 
 # The seed of a step's random numbers: the run's seed and the step, kept apart by a large prime.
 SEED_STRIDE: Final = 1_000_003
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """What a step works on.
-
-    ``judge`` scores rollouts, for forms that show a group's; ``others`` are rows that a form may
-    show besides the own demonstration; ``sampled`` are answers that were written before training.
-    """
-
-    config: RunConfig
-    model: LanguageModel
-    teacher: Teacher
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
-    judge: Judge | None = None
-    others: tuple[Demonstration, ...] = ()
-    sampled: Mapping[str, list[int]] = field(default_factory=dict)
-    alarms: Alarms = field(default_factory=Alarms)
-    ranks: Ranks = ALONE
-
-    @property
-    def temperatures(self) -> Temperatures:
-        """Both sides' logits are divided by the sampling temperature, except for nll."""
-        if self.config.divergence.kind == "nll":
-            return Temperatures()
-        sampling = self.config.rollout.temperature
-        return Temperatures(sampling, sampling * self.config.teacher.temperature)
 
 
 @dataclass(frozen=True)
@@ -111,11 +82,11 @@ def training_step(trainer: Trainer, rows: Sequence[Demonstration], step: int) ->
     prompts = read_prompts(model.tokenizer, rows, config.teacher, trainer.others)
     rollouts = roll_out(
         model, teacher, rows, prompts, config.rollout, step, generator, trainer.sampled,
-        trainer.ranks, keeps=_keeps(trainer, prompts),
+        trainer.ranks, keeps=keeps_activations(trainer, prompts),
     )  # fmt: skip
     lessons = read_lessons(model, config, trainer.judge, rows, prompts, rollouts)
     student = pack_for(model, lessons.prompts.student, rollouts.completions)
-    teacher_NH, teacher_logprobs_BT = _teacher_pass(trainer, lessons.prompts, rollouts, student)
+    teacher_NH, teacher_logprobs_BT = teacher_pass(trainer, lessons.prompts, rollouts, student)
     taught_BT = student.completion_mask_BT & _column(lessons.has_lesson, student)
     counted_BT = counted_tokens(config.token_weights, taught_BT, teacher_logprobs_BT)
     weights_BT = averaging_weights(config.token_weights, counted_BT)
@@ -148,49 +119,6 @@ def step_generator(model: LanguageModel, seed: int, step: int) -> torch.Generato
     torch.manual_seed(seed * SEED_STRIDE + step)
     generator = torch.Generator(model.compute.device)
     return generator.manual_seed(seed * SEED_STRIDE + step)
-
-
-def own_spans(trainer: Trainer, rows: int) -> list[slice]:
-    """This process's share of the rows, in spans that go through the network together."""
-    share = trainer.ranks.share(rows)
-    size = trainer.config.micro_batch_size or max(1, len(share))
-    starts = range(share.start, share.stop, size)
-    return [slice(start, min(start + size, share.stop)) for start in starts]
-
-
-def _keeps(trainer: Trainer, prompts: Prompts) -> bool:
-    """Whether what was computed while answers were written serves as the student's forward pass.
-
-    It does where all rows go through the network together. Where both sides read the same they go
-    the same way: else rounding alone would set a student apart from an equal teacher.
-    """
-    rows = len(prompts.student)
-    is_whole = own_spans(trainer, rows) == [slice(0, rows)]
-    return is_whole and prompts.teacher != prompts.student and trainer.model.flat() is not None
-
-
-def _teacher_pass(
-    trainer: Trainer, prompts: Prompts, rollouts: Rollouts, student: Batch
-) -> tuple[Tensor | None, Tensor | None]:
-    """The teacher's hidden states [N, H] on the same completion tokens, and its log p(y) [B, T].
-
-    The latter only where somebody asks for it, since it takes logits of its own.
-    """
-    if prompts.teacher is None:
-        return None, None
-    model = trainer.model
-    batch = pack_for(model, prompts.teacher, rollouts.completions)
-    with trainer.teacher.in_place():
-        spans = own_spans(trainer, len(batch))
-        hidden_NH = torch.cat([completion_hidden(model, batch.rows(span)) for span in spans])
-    hidden_NH = trainer.ranks.join(hidden_NH)
-    config = trainer.config
-    if config.token_weights.stop_below <= 0 and config.divergence.support != "sampled-token":
-        return hidden_NH, None
-    logprobs_N = token_logprobs(
-        model.head, hidden_NH, student.completion_ids_N, trainer.temperatures.teacher
-    )
-    return hidden_NH, student.scatter(logprobs_N)
 
 
 def _column(values: Sequence[bool], batch: Batch) -> Tensor:

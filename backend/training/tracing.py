@@ -18,7 +18,8 @@ from backend.training.generation import Sampling, generate
 from backend.training.packing import Batch, pack_for
 from backend.training.prefill import completion_hidden
 from backend.training.recorder import TokenTrace, Trace
-from backend.training.step import StepReport, Trainer
+from backend.training.step import StepReport
+from backend.training.trainer import Trainer
 
 TOP: Final = 5
 

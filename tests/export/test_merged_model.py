@@ -16,7 +16,8 @@ from backend.export.adapter import AdapterSource, write_adapter
 from backend.export.merged import write_merged
 from backend.text.contexts import student_messages
 from backend.training.checkpoints import load_adapter, save_checkpoint
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
+from backend.training.trainer import Trainer
 from tests.export.tiny_checkpoint import TEXT
 from tests.tiny_model import EOS_IDS, build_model, load_tiny
 from tests.training.tiny_runs import demonstration, demonstrations, logits_of, tiny_config

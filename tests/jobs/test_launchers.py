@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from backend.jobs.launchers import LAUNCHERS, worker_environment
 from backend.settings import Settings
 
@@ -38,6 +40,13 @@ def test_the_settings_arrive_at_the_worker(tmp_path, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
+
+
+@pytest.mark.parametrize(("own", "expected"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_threads_wait_awake_for_as_long_as_the_user_says(tmp_path, own, expected):
+    environment = worker_environment(Settings(home=tmp_path), own)
+    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert environment["GOMP_SPINCOUNT"] == expected
 
 
 def test_glibc_keeps_large_freed_blocks_in_a_worker(tmp_path):

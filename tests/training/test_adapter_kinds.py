@@ -15,7 +15,8 @@ from backend.errors import ConfigError, UserError
 from backend.models.four_bit import check_four_bit
 from backend.models.hardware import HardwareProfile
 from backend.training.checkpoints import load_adapter, save_adapter
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
+from backend.training.trainer import Trainer
 from tests.tiny_model import build_model, load_tiny
 from tests.training.tiny_runs import (
     adapter_of,

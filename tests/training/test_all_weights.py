@@ -14,8 +14,9 @@ from backend.errors import UserError
 from backend.models.all_weights import WEIGHTS
 from backend.models.language_model import LanguageModel
 from backend.training.checkpoints import load_checkpoint, save_checkpoint
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
 from backend.training.teacher import Teacher
+from backend.training.trainer import Trainer
 from tests.tiny_model import build_model, load_tiny
 from tests.training.tiny_runs import (
     adapter_of,

@@ -26,7 +26,8 @@ from backend.training.checkpoints import (
     wait_for_room,
 )
 from backend.training.optimizer import load_optimizer_tensors, optimizer_tensors
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
+from backend.training.trainer import Trainer
 from tests.recording import ListRecorder
 from tests.tiny_model import load_tiny
 from tests.training.tiny_runs import (

@@ -16,7 +16,7 @@ from backend.errors import DataError, StopRequested, UserError
 from backend.training.checkpoints import newest_checkpoint
 from backend.training.loop import batch_of_step, train
 from backend.training.row_checks import Rows
-from backend.training.step import Trainer
+from backend.training.trainer import Trainer
 from tests.recording import ListRecorder
 from tests.tiny_model import CONTEXT_LENGTH, build_model
 from tests.training.tiny_runs import demonstration, demonstrations, tiny_config, tiny_trainer

@@ -22,7 +22,8 @@ from backend.training.rollouts import (
     longest_generated,
     roll_out,
 )
-from backend.training.step import Trainer, step_generator
+from backend.training.step import step_generator
+from backend.training.trainer import Trainer
 from tests.tiny_model import PAD_ID, TURN_END_ID
 from tests.training.tiny_runs import (
     demonstration,

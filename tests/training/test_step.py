@@ -13,7 +13,8 @@ from torch import Tensor
 
 from backend.config import RunConfig
 from backend.data.demonstration import Demonstration
-from backend.training.step import StepReport, Trainer, training_step
+from backend.training.step import StepReport, training_step
+from backend.training.trainer import Trainer
 from tests.tiny_model import build_model
 from tests.training.tiny_runs import (
     adapter_of,

@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from backend.models.lora import ADAPTER
 from backend.training.checkpoints import load_adapter, save_adapter
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
+from backend.training.trainer import Trainer
 from tests.tiny_model import build_model
 from tests.training.tiny_runs import (
     adapter_of,

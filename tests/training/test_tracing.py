@@ -12,8 +12,9 @@ from torch import Tensor
 from backend.training.contexts import read_prompts
 from backend.training.generation import Sampling, generate
 from backend.training.recorder import TokenTrace, Trace
-from backend.training.step import Trainer, training_step
+from backend.training.step import training_step
 from backend.training.tracing import TOP, base_answers, traces_of_step, watch
+from backend.training.trainer import Trainer
 from tests.training.tiny_runs import (
     adapter_of,
     assert_equal_tensors,

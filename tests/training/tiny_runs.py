@@ -16,7 +16,8 @@ from backend.data.demonstration import Demonstration, Message
 from backend.methods import resolve, set_dotted
 from backend.models.language_model import LanguageModel
 from backend.training.loop import make_trainer
-from backend.training.step import StepReport, Trainer, training_step
+from backend.training.step import StepReport, training_step
+from backend.training.trainer import Trainer
 from tests.tiny_model import load_tiny
 
 _SMALL = {

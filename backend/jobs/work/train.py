@@ -30,7 +30,7 @@ from backend.training.loop import make_trainer
 from backend.training.loop import train as train_loop
 from backend.training.ranks import ALONE, Ranks
 from backend.training.row_checks import Rows
-from backend.training.step import Trainer
+from backend.training.trainer import Trainer
 from storage.artifacts import Artifacts
 from storage.runs import Runs
 
