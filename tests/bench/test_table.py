@@ -12,8 +12,8 @@ from bench import table
 from bench.table import Row, rows_of
 
 STEP = {
-    "ratio": 0.4,
-    "spread": [0.39, 0.42],
+    "ratio": 0.3,
+    "spread": [0.29, 0.32],
     "disagreement": {"loss": 1e-7, "gradient": 1e-6, "tokens": 4},
     "limit": {"share": 0.7, "spread": [0.6, 0.8]},
 }
@@ -52,7 +52,7 @@ def test_all_rows_are_met(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert table.main([str(folder)]) == 0
     told = capsys.readouterr().out
     assert (
-        "| step against TRL: 8 prompts, 28 tokens | 0.40 (0.39 to 0.42) | at most 0.55 | met |"
+        "| step against TRL: 8 prompts, 28 tokens | 0.30 (0.29 to 0.32) | at most 0.55 | met |"
         in told
     )
     assert "missed" not in told
@@ -103,9 +103,8 @@ def test_a_failing_greedy_test_is_missed(folder: Path) -> None:
      (0.48, True, "missed, above its floor of 0.5"), (0.51, True, "missed"), (0.4, True, "met")],
 )  # fmt: skip
 def test_a_floor_lets_a_missed_target_pass_but_not_become_worse(
-    value: float, is_most: bool, word: str, monkeypatch: pytest.MonkeyPatch
+    value: float, is_most: bool, word: str
 ) -> None:
-    monkeypatch.setitem(table.FLOORS, "work", 0.5)
-    row = Row("work", value, 0.45 if is_most else 0.6, is_most)
+    row = Row("work", value, 0.45 if is_most else 0.6, is_most, floor=0.5)
     assert str(row).endswith(f"| {word} |")
     assert row.is_missed == (word == "missed")
