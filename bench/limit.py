@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -27,7 +28,8 @@ def limit_of(
 ) -> dict[str, Any]:
     """A step's arithmetic, and what share of each step's time it takes at that moment's rate."""
     size = dimensions_of(trainer)
-    gflop = _gflop(trainer, work, size)
+    parts = gflop_of(trainer, work, size)
+    gflop = parts.products + parts.attention
     shares = [gflop / rate / step_s for rate, step_s in zip(rates, steps_s, strict=True)]
     return {
         "gflop": gflop,
@@ -57,7 +59,19 @@ def product_rate(inputs: int, outputs: int) -> float:
     return 2 * _ROWS * inputs * outputs / statistics.median(seconds) / 1e9
 
 
-def _gflop(trainer: Trainer, work: Work, size: Dimensions) -> float:
+@dataclass(frozen=True)
+class Gflop:
+    """10^9 multiplications and additions of a step: by weights, and between tokens by attention.
+
+    ``forward`` are those by weights that the student's forward pass would take by itself.
+    """
+
+    products: float
+    attention: float
+    forward: float
+
+
+def gflop_of(trainer: Trainer, work: Work, size: Dimensions) -> Gflop:
     """What one step must compute, with what rows share computed once.
 
     Prompts, then tokens one by one, both with merged weights; the teacher's and the student's pass
@@ -68,23 +82,20 @@ def _gflop(trainer: Trainer, work: Work, size: Dimensions) -> float:
     prompts = read_prompts(model.tokenizer, work.answered, config.teacher)
     assert prompts.teacher is not None
     written = len(work.answered) * work.new_tokens
-    head = 2.0 * size.hidden * size.vocabulary
     low_rank = 2.0 * config.adapter.rank * size.adapter_width
-    alone = pairs_and_tokens(prompts.student, 1)
-    teacher = pairs_and_tokens(prompts.teacher, work.new_tokens)
-    student = pairs_and_tokens(prompts.student, work.new_tokens)
-
-    def layers(read: tuple[int, int], adapted: bool) -> float:
-        pairs, tokens = read
-        products = tokens * (2.0 * size.active + low_rank * adapted)
-        return products + 4.0 * size.layers * size.attention * pairs
-
-    decoded = (student[0] - alone[0], written - len(work.answered))
-    flop = layers(alone, False) + layers(decoded, False) + written * head
-    flop += layers(teacher, True) + written * head
+    base = 2.0 * size.active
+    _, alone = pairs_and_tokens(prompts.student, 1)
+    teacher_pairs, teacher = pairs_and_tokens(prompts.teacher, work.new_tokens)
+    student_pairs, student = pairs_and_tokens(prompts.student, work.new_tokens)
+    forward = student * (base + low_rank)
+    products = (alone + written - len(work.answered)) * base + teacher * (base + low_rank)
     # Backward: the rows' gradients cost what the rows did, A's and B's as much as they did again.
-    flop += 2 * layers(student, True) + student[1] * low_rank + 2 * written * head
-    return flop / 1e9
+    products += 2 * forward + student * low_rank
+    products += 4 * written * 2.0 * size.hidden * size.vocabulary
+    # Writing compares what the student's forward pass does; the backward pass as much again.
+    pairs = teacher_pairs + 3 * student_pairs
+    attention = 4.0 * size.layers * size.attention * pairs
+    return Gflop(products / 1e9, attention / 1e9, forward / 1e9)
 
 
 def pairs_and_tokens(prompts: list[list[int]], new_tokens: int) -> tuple[int, int]:
