@@ -248,6 +248,7 @@ class _ReadBefore(torch.autograd.Function):
             found = [*to_own, *found]
             if not asks_hidden:
                 break
+        ctx.activations.clear()
         return None, None, None, None, *[None] * len(weights), *found
 
 

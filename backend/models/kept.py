@@ -52,6 +52,10 @@ class Activations:
         parts = [layers.pop() for layers in self._passes]
         return Kept(*(_chosen(column, places_M) for column in zip(*parts, strict=True)))
 
+    def clear(self) -> None:
+        """Lets go of what is left."""
+        self._after, self._passes = [], []
+
 
 def _chosen(parts: Sequence[Tensor], places_M: Tensor) -> Tensor:
     return torch.cat(list(parts)).index_select(0, places_M)
