@@ -93,6 +93,7 @@ def test_make_alone_lists_the_commands(make: Setup) -> None:
         "serve",
         "test",
         "bench",
+        "bench-engine",
         "bench-step",
         "bench-steps",
         "bench-rollouts",

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from backend.config import DivergenceConfig
+from backend.jobs.launchers import worker_environment
 from backend.models.language_model import OutputHead
+from backend.settings import Settings
 from backend.training.divergence import CHUNK_TOKENS, Temperatures, compare
-from bench.memory import forget_peak, mib
-
-VOCABULARY = 30_000
-CHUNK_MIB = CHUNK_TOKENS * VOCABULARY * 4 / 2**20
+from tests.training.loss_memory import VOCABULARY
 
 
-def test_many_chunks_take_the_memory_of_one() -> None:
-    """By the kernel's own figure of this process, Linux alone has it.
+def test_many_chunks_take_the_memory_of_one(tmp_path: Path) -> None:
+    """By the kernel's own figure of a process of its own, Linux alone has it.
 
     Once, small tensors that stayed between the logits of chunks cost 1.6 chunks of memory each.
     """
     if sys.platform != "linux":
         return
-    head = OutputHead(nn.Linear(16, VOCABULARY, bias=False).requires_grad_(False), 1.0, None)
-    hidden_NH, ids_N = torch.randn(32 * CHUNK_TOKENS, 16), torch.randint(VOCABULARY, (2048,))
-
-    def loss(tokens: int) -> None:
-        rows_NH = hidden_NH[:tokens].clone().requires_grad_()
-        compared = compare(
-            head, rows_NH, hidden_NH[:tokens] + 1, ids_N[:tokens],
-            DivergenceConfig(kind="forward_kl"), Temperatures(),
-        )  # fmt: skip
-        compared.divergence_N.sum().backward()
-        assert rows_NH.grad is not None
-
-    loss(2 * CHUNK_TOKENS)
-    before_mib = forget_peak()
-    loss(2 * CHUNK_TOKENS)
-    few_mib = mib("VmHWM") - before_mib
-    loss(32 * CHUNK_TOKENS)
-    assert mib("VmHWM") - before_mib - few_mib < 8 * CHUNK_MIB
+    environment = worker_environment(Settings(home=tmp_path), os.environ)
+    command = [sys.executable, "-m", "tests.training.loss_memory"]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout)
+    chunk_mib = CHUNK_TOKENS * VOCABULARY * 4 / 2**20
+    assert found["few_mib"] > chunk_mib
+    assert found["many_mib"] - found["few_mib"] < 16 * chunk_mib
 
 
 @pytest.mark.parametrize("tokens", [1, CHUNK_TOKENS, CHUNK_TOKENS + 1])
