@@ -53,9 +53,7 @@ class OutputHead:
         """Logits [N, V] in fp32."""
         # Under CUDA's autocast a LayerNorm gives fp32, whatever the weights are.
         hidden_NH = hidden_NH.to(next(self.layer.parameters()).dtype)
-        logits_NV: Tensor = self.layer(hidden_NH).float()
-        if self.scale != 1.0:
-            logits_NV = logits_NV * self.scale
+        logits_NV: Tensor = self.layer(hidden_NH).float() * self.scale
         if self.softcap:
             logits_NV = torch.tanh(logits_NV / self.softcap) * self.softcap
         return logits_NV

@@ -140,7 +140,7 @@ def _kl(of_NK: Tensor, from_NK: Tensor) -> Tensor:
 
 
 def _logprobs(logits_NV: Tensor, temperature: float) -> Tensor:
-    return log_softmax(logits_NV if temperature == 1.0 else logits_NV / temperature, -1)
+    return log_softmax(logits_NV / temperature, -1)
 
 
 def _of_tokens(logprobs_NV: Tensor, token_ids_N: Tensor) -> Tensor:
