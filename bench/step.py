@@ -37,7 +37,7 @@ from bench.machine import machine_document, save
 
 # By prompts, new tokens, rollouts of each prompt, and tokens of a system prompt that all share.
 TARGETS: Final = {(8, 28, 1, 0): 0.55, (32, 28, 1, 0): 0.50, (8, 64, 4, 300): 0.33}
-# Of the arithmetic limit. Below its floor a work has become worse than it was.
+# Of the arithmetic limit.
 LIMIT_TARGET: Final = 0.6
 AGREEMENT: Final = 1e-4
 _WORK: Final = ("prompts", "new_tokens", "per_prompt", "system_tokens")

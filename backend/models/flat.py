@@ -28,7 +28,7 @@ from backend.models.llama import (
     normed_gradient,
     turns_of,
 )
-from backend.models.segments import FlatTokens, Level, LevelAttention
+from backend.models.segments import FlatTokens, Level, LevelAttention, attended
 
 _SILU = (nn.SiLU, SiLUActivation)
 _silu_gradient = torch.ops.aten.silu_backward.grad_input
@@ -132,7 +132,8 @@ class _Layer:
         read, out, open_, down = self.parts
         of_read, of_out, of_open, of_down = self._shares(weights)
         heads_NO, low_read = read.forward(normed(self._norms[0], hidden_NH), of_read)
-        attended_NA = self._attend(context, heads_NO)
+        heads_NhD = self.heads.turned(heads_NO, context.turns)
+        attended_NA = attended(context.attention, heads_NhD)
         middle_NH, low_out = out.forward(attended_NA, of_out)
         middle_NH += hidden_NH
         gate_up_NM, low_open = open_.forward(normed(self._norms[1], middle_NH), of_open)
@@ -178,12 +179,6 @@ class _Layer:
             found.append(weights[start : start + part.count])
             start += part.count
         return found
-
-    def _attend(self, context: _Context, heads_NO: Tensor) -> Tensor:
-        """What attention gives [N, queries * D]."""
-        heads_NhD = self.heads.turned(heads_NO, context.turns)
-        found = [level.forward(heads_NhD) for level in context.attention]
-        return torch.cat(found) if len(found) > 1 else found[0]
 
     def _attend_gradient(self, context: _Context, heads_NO: Tensor, asked_NA: Tensor) -> Tensor:
         heads_NhD = self.heads.turned_before(heads_NO, context.turns)

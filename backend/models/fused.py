@@ -22,7 +22,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from backend.models.kept import Activations, Kept
 from backend.models.llama import Heads, Turns, added_to_scores, joined_layers, normed, turns_of
 from backend.models.products import product
-from backend.models.segments import FlatTokens, LevelAttention
+from backend.models.segments import FlatTokens, LevelAttention, attended
 
 _INPUTS: Final = frozenset(
     {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache"}
@@ -128,8 +128,7 @@ class FusedReader:
             if cache is not None:
                 _, key, value = _parts(heads, heads_NhD.transpose(0, 1)[None])
                 cache.update(key, value, place)
-            found = [level.forward(heads_NhD) for level in levels]
-            return torch.cat(found) if len(found) > 1 else found[0]
+            return attended(levels, heads_NhD)
 
         return self._read(tokens.ids_N, tokens.positions_N, attend)
 

@@ -84,13 +84,13 @@ class Heads:
 
         Without norms they are turned in place.
         """
-        found_NhD = self.unturned(heads_NO)
+        found_NhD = self._unturned(heads_NO)
         turn(found_NhD[:, : self.first_value(found_NhD.shape[1])], turns)
         return found_NhD
 
     def turned_before(self, heads_NO: Tensor, turns: Turns) -> Tensor:
         """What :meth:`turned` made of heads that have been through it."""
-        return self.turned(heads_NO, turns) if self.has_norms else self.unturned(heads_NO)
+        return self.turned(heads_NO, turns) if self.has_norms else self._unturned(heads_NO)
 
     def turned_gradient(self, heads_NO: Tensor, asked_NhD: Tensor, turns: Turns) -> Tensor:
         """The gradient of ``heads_NO``, from that of what :meth:`turned` makes, in its place."""
@@ -105,7 +105,7 @@ class Heads:
     def has_norms(self) -> bool:
         return any(norm is not None for norm in self.norms)
 
-    def unturned(self, heads_NO: Tensor) -> Tensor:
+    def _unturned(self, heads_NO: Tensor) -> Tensor:
         """Queries, keys and values [N, h, D], the first two normed if they have norms."""
         heads_NhD = heads_NO.view(len(heads_NO), -1, self.size)
         if not self.has_norms:

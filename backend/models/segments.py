@@ -168,6 +168,12 @@ class LevelAttention:
         return rows if place_n is None else rows.index_select(0, place_n)
 
 
+def attended(levels: Sequence[LevelAttention], heads_NhD: Tensor) -> Tensor:
+    """What the tokens of all levels attend to, [N, queries * D]."""
+    found = [level.forward(heads_NhD) for level in levels]
+    return torch.cat(found) if len(found) > 1 else found[0]
+
+
 def _keys_and_values(keys_SKkD: Tensor) -> Sequence[Tensor]:
     """Keys and values, each [S, k, K, D]."""
     return keys_SKkD.transpose(1, 2).chunk(2, 1)

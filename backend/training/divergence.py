@@ -139,10 +139,6 @@ def _kl(of_NK: Tensor, from_NK: Tensor) -> Tensor:
     return of_NK.exp() * (of_NK - from_NK)
 
 
-def _logprobs(logits_NV: Tensor, temperature: float) -> Tensor:
-    return log_softmax(logits_NV / temperature, -1)
-
-
 def _of_tokens(logprobs_NV: Tensor, token_ids_N: Tensor) -> Tensor:
     return logprobs_NV.gather(-1, token_ids_N[:, None]).squeeze(-1)
 
@@ -186,11 +182,11 @@ def compare(
     """
 
     def chunk(student_NH: Tensor, teacher_NH: Tensor | None, ids_N: Tensor) -> tuple[Tensor, ...]:
-        student = _logprobs(head(student_NH), temperatures.student)
+        student = log_softmax(head(student_NH) / temperatures.student, -1)
         teacher = None
         if teacher_NH is not None:
             with torch.no_grad():
-                teacher = _logprobs(head(teacher_NH), temperatures.teacher)
+                teacher = log_softmax(head(teacher_NH) / temperatures.teacher, -1)
         divergence_N = divergence(student, teacher, ids_N, config)
         with torch.no_grad():
             entropy_N = -(student.exp() * student).sum(-1)
@@ -270,7 +266,7 @@ def token_logprobs(
     """log p(y) [N] of the given tokens, in fp32."""
     found_N = hidden_NH.new_empty(len(token_ids_N), dtype=torch.float32)
     for span in _spans(len(token_ids_N), chunk_tokens):
-        logprobs_NV = _logprobs(head(hidden_NH[span]), temperature)
+        logprobs_NV = log_softmax(head(hidden_NH[span]) / temperature, -1)
         found_N[span] = _of_tokens(logprobs_NV, token_ids_N[span])
     return found_N
 

@@ -24,8 +24,8 @@ def open_rows(
     """
     cache, reader = empty_cache(model.network.config), model.reader()
     distinct = list(dict.fromkeys(map(tuple, prompts)))
-    is_one = len(prompts) == 1 or not sees_all(cache) or not can_mask(model)
-    if reader is None and is_one:
+    has_no_tree = len(prompts) == 1 or not sees_all(cache) or not can_mask(model)
+    if reader is None and has_no_tree:
         return prefill(model, prompts, offers)
     # A completion's last token is left out of a tree.
     pad_id, device = model.tokenizer.pad_id, model.compute.device

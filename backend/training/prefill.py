@@ -101,17 +101,17 @@ def completion_hidden(model: LanguageModel, batch: Batch, written: Written | Non
     weights that are in place have ``written`` the batch and its activations were kept; these are
     used up then.
     """
-    flat, reader = model.flat(), model.reader()
-    if reader is not None and not torch.is_grad_enabled():
-        tree, device = tree_of_batch(batch), model.compute.device
-        return reader.read_flat(tree.flat(device))[tree.predicting]
-    if flat is not None:
+    flat, reader = model.flat(), None if torch.is_grad_enabled() else model.reader()
+    if flat is not None or reader is not None:
         tree, device = tree_of_batch(batch), model.compute.device
         places_N = torch.tensor(tree.predicting, dtype=torch.long, device=device)
-        order_N = None if written is None else written.order(batch, tree)
-        if written is None or written.activations is None or order_N is None:
+        kept = None if written is None else written.kept(batch, tree)
+        if flat is None:
+            assert reader is not None
+            return reader.read_flat(tree.flat(device))[places_N]
+        if kept is None:
             return flat.read(tree.flat(device), places_N)
-        return flat.read_before(tree.flat(device), places_N, written.activations, order_N)
+        return flat.read_before(tree.flat(device), places_N, *kept)
     distinct = list(dict.fromkeys(map(tuple, batch.prompts)))
     beginning = common_beginning(distinct)
     sees_whole_rows = sees_all(empty_cache(model.network.config))

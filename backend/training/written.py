@@ -26,8 +26,8 @@ class Written:
     activations: Activations | None = None
     paths: Sequence[Sequence[int]] = ()
 
-    def order(self, batch: Batch, tree: Tree) -> Tensor | None:
-        """Where each of the tree's tokens is in ``activations``; None where they are of others."""
+    def kept(self, batch: Batch, tree: Tree) -> tuple[Activations, Tensor] | None:
+        """The activations and where the tree's tokens are in them; None where they are of others."""
         same = (self.prompts, self.completions) == (batch.prompts, batch.completions)
         if self.activations is None or not same:
             return None
@@ -35,4 +35,4 @@ class Written:
         for path, places in zip(self.paths, tree.paths, strict=True):
             for kept, place in zip(path, places, strict=True):
                 found[place] = kept
-        return torch.tensor(found, device=batch.input_ids_BL.device)
+        return self.activations, torch.tensor(found, device=batch.input_ids_BL.device)

@@ -1,4 +1,4 @@
-"""Prints what the loss adds to this process's highest memory: of two chunks of tokens, then of 32.
+"""Prints what the loss adds to this process's highest memory: of two chunks, once more, then of 32.
 
 Alone in its process: in one that has done other things before, the allocator has room of theirs.
 """
@@ -33,9 +33,13 @@ def main() -> None:
 
     before_mib = forget_peak()
     loss(2 * CHUNK_TOKENS)
+    first_mib = mib("VmHWM") - before_mib
+    before_mib = forget_peak()
+    loss(2 * CHUNK_TOKENS)
     few_mib = mib("VmHWM") - before_mib
     loss(32 * CHUNK_TOKENS)
-    print(json.dumps({"few_mib": few_mib, "many_mib": mib("VmHWM") - before_mib}))
+    many_mib = mib("VmHWM") - before_mib
+    print(json.dumps({"first_mib": first_mib, "few_mib": few_mib, "many_mib": many_mib}))
 
 
 if __name__ == "__main__":

@@ -19,21 +19,28 @@ from backend.settings import Settings
 from backend.training.divergence import CHUNK_TOKENS, Temperatures, compare
 from tests.training.loss_memory import VOCABULARY
 
+CHUNK_MIB = CHUNK_TOKENS * VOCABULARY * 4 / 2**20
+
 
 def test_many_chunks_take_the_memory_of_one(tmp_path: Path) -> None:
-    """By the kernel's own figure of a process of its own, Linux alone has it.
+    """By the kernel's own figure of a process of its own, Linux alone has it; the least of three.
 
-    Once, small tensors that stayed between the logits of chunks cost 1.6 chunks of memory each.
+    Where the allocator finds room varies, and only ever adds. Once, small tensors that stayed
+    between the logits of chunks cost 1.6 chunks of memory each.
     """
     if sys.platform != "linux":
         return
     environment = worker_environment(Settings(home=tmp_path), os.environ)
     command = [sys.executable, "-m", "tests.training.loss_memory"]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    found = json.loads(done.stdout)
-    chunk_mib = CHUNK_TOKENS * VOCABULARY * 4 / 2**20
-    assert found["few_mib"] > chunk_mib
-    assert found["many_mib"] - found["few_mib"] < 16 * chunk_mib
+    added = []
+    for _ in range(3):
+        done = subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+        found = json.loads(done.stdout)
+        assert found["first_mib"] > CHUNK_MIB
+        added.append(found["many_mib"] - found["few_mib"])
+    assert min(added) < 8 * CHUNK_MIB
 
 
 @pytest.mark.parametrize("tokens", [1, CHUNK_TOKENS, CHUNK_TOKENS + 1])

@@ -11,6 +11,7 @@ from backend.models.language_model import LanguageModel
 from backend.training.step import StepReport
 from tests.tiny_model import build_model
 from tests.training.tiny_runs import (
+    EQUAL_CONTEXT,
     assert_close_tensors,
     demonstrations,
     disturb_adapter,
@@ -18,8 +19,6 @@ from tests.training.tiny_runs import (
     tiny_config,
     tiny_trainer,
 )
-
-EQUAL_CONTEXT = {"teacher__context": "template", "teacher__template": "{prompt}{demonstration}"}
 
 
 def step(

@@ -17,6 +17,7 @@ from backend.training.step import StepReport, training_step
 from backend.training.trainer import Trainer
 from tests.tiny_model import build_model
 from tests.training.tiny_runs import (
+    EQUAL_CONTEXT,
     adapter_of,
     assert_close_tensors,
     demonstration,
@@ -28,7 +29,6 @@ from tests.training.tiny_runs import (
 )
 
 SHARE = 0.5
-EQUAL_CONTEXT = {"teacher__context": "template", "teacher__template": "{prompt}{demonstration}"}
 
 
 def disturbed_trainer(folder: Path, config: RunConfig) -> Trainer:

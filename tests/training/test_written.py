@@ -18,6 +18,7 @@ from backend.training.prefill import completion_hidden
 from backend.training.written import Written
 from tests.tiny_model import build_model, load_tiny
 from tests.training.tiny_runs import (
+    EQUAL_CONTEXT,
     demonstrations,
     disturb_adapter,
     gradients_of_step,
@@ -164,10 +165,7 @@ def reads(trainer: Any, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         ({"micro_batch_size": 2}, [False, False, True, True]),
         ({"rollout__source": "demonstration"}, [False, True]),
         # Both sides read the same: rounding must not set them apart.
-        (
-            {"teacher__context": "template", "teacher__template": "{prompt}{demonstration}"},
-            [False, True],
-        ),
+        (EQUAL_CONTEXT, [False, True]),
     ],
 )
 def test_a_step_reads_as_student_only_what_it_has_not_written(

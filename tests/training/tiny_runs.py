@@ -40,6 +40,9 @@ _SDFT = {
 }
 ANSWERS = ("light.on()", "the answer", "a", "light.dim(3)", "you and the light", "question?")
 
+# Where the demonstration is empty, the teacher reads what the student reads.
+EQUAL_CONTEXT = {"teacher__context": "template", "teacher__template": "{prompt}{demonstration}"}
+
 
 def tiny_config(method: str = "sdft", **changes: Any) -> RunConfig:
     """A configuration for the tiny model; changes are dotted names, with ``__`` for the dot."""
