@@ -27,7 +27,7 @@ class Written:
     paths: Sequence[Sequence[int]] = ()
 
     def kept(self, batch: Batch, tree: Tree) -> tuple[Activations, Tensor] | None:
-        """The activations and where the tree's tokens are in them; None where they are of others."""
+        """The activations, and where in them the tree's tokens are; None if they are of others."""
         same = (self.prompts, self.completions) == (batch.prompts, batch.completions)
         if self.activations is None or not same:
             return None
