@@ -14,8 +14,9 @@ PY := .venv/bin/python
 # slower. glibc must keep freed memory: giving it back at each step cost half the CPU time.
 TEST_ENVIRONMENT := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=1000 \
 	MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=4294967296
-# A bench has the machine to itself: there threads may wait awake for 100 microseconds.
-BENCH_ENVIRONMENT := $(TEST_ENVIRONMENT) GOMP_SPINCOUNT=10000
+# A bench has the machine to itself: there threads may wait awake for 100 microseconds. Large pages as
+# workers have them.
+BENCH_ENVIRONMENT := $(TEST_ENVIRONMENT) GOMP_SPINCOUNT=10000 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 RESULTS := build/bench
 
 .DEFAULT_GOAL := help

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
                 for work in ("8 rows", "16 rows", "32 rows", "8 rows, drafts")
             ]
         },
-        "growth": {"ratio": 1.1, "grown": {"49152": 1.1, "98304": 1.3}},
+        "growth": {"ratio": 1.1, "memory": {"ratio": 1.3, "spread": [1.1, 1.4]}},
         "traces": {"results": [{"run": "sft", "ratio": 1.0}, {"run": "sdft", "ratio": 1.01}]},
         "evaluation": {
             "results": [
@@ -75,7 +75,7 @@ def test_nothing_measured_is_missed(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("memory", {"ratio": 0.41}, "memory of a step against TRL: 32 prompts, 128 tokens"),
         ("rollouts", {"results": [{"work": "16 rows", "ratio": 1.99}]},
          "rollouts against generate: 16 rows"),
-        ("growth", {"grown": {"49152": 1.0, "98304": 1.6}},
+        ("growth", {"memory": {"ratio": 1.6, "spread": [1.0, 1.7]}},
          "divergence's memory, 8 times the tokens"),
         ("traces", {"results": [{"run": "sft", "ratio": 1.06}]}, "step with traces: sft"),
         ("evaluation", {"results": [{"work": "choices", "ratio": 9.0, "differing_items": 1}]},
