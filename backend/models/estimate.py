@@ -12,7 +12,7 @@ from backend.config import RunConfig
 from backend.errors import ConfigError, ModelError, UserError
 from backend.models.dimensions import Dimensions, read_dimensions
 from backend.models.hardware import HardwareProfile
-from backend.models.memory import MIB, adapter_bytes, gib, memory_parts
+from backend.models.memory import MIB, adapter_bytes, gib, memory_parts, reads_flat
 from backend.models.on_disk import folder_on_disk
 from backend.models.sources import find_source
 from backend.models.workload import Lengths, Scoring, StepWork, step_work
@@ -20,13 +20,11 @@ from backend.models.workload import Lengths, Scoring, StepWork, step_work
 LONGEST_S: Final = 3 * 24 * 3600.0
 
 # Share of the measured matrix speed that a step reaches. Fitted on 2 CPU cores to SmolLM2-135M:
-# SDFT 5.2 s and SFT 2.1 s a step, 32 facts 4.5 s, 32 instructions 6 s, 30 KL prompts 15 s. For
+# SDFT 4.3 s and SFT 1.7 s a step, 277 facts 9 s, 49 instructions 5.5 s, 30 KL prompts 10 s. For
 # GPUs not measured: LoRA on small batches seldom gets beyond a quarter of the data sheet.
-_EFFICIENCY: Final = {"cpu": 0.62, "gpu": 0.25}
+_EFFICIENCY: Final = {"cpu": 0.68, "gpu": 0.25}
 # Kernels that are no matrix products, and Python: seconds a layer and forward pass.
 _LAYER_S: Final = 0.0005
-# Rows of a probe are padded to the longest of 32; those of a step are few and alike.
-_PROBE_PADDING: Final = 1.25
 _READING_EFFICIENCY: Final = 0.7
 
 _START_S: Final = 15.0
@@ -176,11 +174,9 @@ class _Costs:
 
     def scoring_s(self, scoring: Scoring) -> float:
         """A probe's rows, read and answered."""
-        batches = math.ceil(scoring.rows / scoring.together)
+        batches = max(1, math.ceil(scoring.rows / scoring.together))
         read = self.read_s(scoring.rows, scoring.read) + self.head_s(scoring.rows * scoring.judged)
-        return _PROBE_PADDING * read + batches * self.write_s(
-            scoring.together, 0.0, scoring.written
-        )
+        return read + batches * self.write_s(scoring.rows / batches, 0.0, scoring.written)
 
     def dora_s(self, config: RunConfig) -> float:
         """The norms of all adapted layers, which a forward pass makes anew."""
@@ -202,6 +198,9 @@ def _step_s(config: RunConfig, lengths: Lengths, work: StepWork, costs: _Costs) 
     micro = config.micro_batch_size or work.rows
     overhead = (math.ceil(work.rows / micro) - 1) * costs.size.layers * _LAYER_S
     full = int(config.adapter.full)
+    # What the student wrote itself is not read again (backend/training/sides.py).
+    writes_all = work.by_student == work.rows and micro >= work.rows
+    passes = 2 + full - int(writes_all and has_teacher and reads_flat(config, costs.size))
     dora = math.ceil(work.rows / micro) * costs.dora_s(config) if config.adapter.dora else 0.0
     teacher = 0.0
     if has_teacher:
@@ -212,7 +211,7 @@ def _step_s(config: RunConfig, lengths: Lengths, work: StepWork, costs: _Costs) 
         "rollouts_s": costs.write_s(work.by_student, lengths.prompt, work.completion)
         + costs.write_s(work.by_teacher, lengths.teacher_prompt, work.completion),
         "teacher_s": teacher,
-        "student_s": costs.read_s(work.rows, lengths.prompt + work.completion, passes=2 + full)
+        "student_s": costs.read_s(work.rows, lengths.prompt + work.completion, passes)
         + costs.head_s(tokens, passes=2 + 2 * full)
         + 2 * overhead
         + dora,

@@ -72,7 +72,7 @@ def _kept_bytes(
     Other than flat tokens, it leaves memory between its tensors that nothing else can use.
     """
     rows, row_tokens = _rows_at_once(config, work), lengths.prompt + work.longest_completion
-    if size.is_flat and not (config.adapter.dora or config.adapter.full or config.adapter.four_bit):
+    if reads_flat(config, size):
         tokens = lengths.shared_prompt + rows * (row_tokens - lengths.shared_prompt)
         width = 2 * (size.hidden + size.attention + size.kv + size.mlp)
         return tokens * (size.layers * width + _layer_width(size)) * (2 if is_gpu else 4)
@@ -81,6 +81,12 @@ def _kept_bytes(
     width += 2 * size.output_width // size.layers if config.adapter.dora else 0
     kept = rows * row_tokens * (size.layers * width * (3 if is_gpu else 4) + 4 * row_tokens)
     return _FRAGMENTATION["gpu" if is_gpu else "cpu"] * kept
+
+
+def reads_flat(config: RunConfig, size: Dimensions) -> bool:
+    """Whether steps of the run read all tokens as rows of one product (models/flat.py)."""
+    adapter = config.adapter
+    return size.is_flat and not (adapter.dora or adapter.full or adapter.four_bit)
 
 
 def _layer_width(size: Dimensions) -> int:

@@ -24,10 +24,11 @@ from backend.models.workload import (
 )
 from tests.models.test_dimensions import QWEN_7B
 
-# The machine on which the steps were measured, and the home commands task.
+# The machine on which the steps were measured, the home commands task, and the demo's tickets.
 TWO_CORES = HardwareProfile("2 CPU cores", False, 196.0, 46.0, 24_105, 21_000)
 H100 = HardwareProfile("NVIDIA H100 80GB HBM3", True, 989_000.0, 3350.0, 81_559, 80_000)
 LENGTHS = Lengths(prompt=55, teacher_prompt=135, demonstration=15)
+TICKETS = Lengths(48, 133, 13, longest_demonstration=18, shared_prompt=24)
 PROBES = ["task", "prior:facts", "prior:instructions", "prior:kl"]
 
 
@@ -46,17 +47,28 @@ def estimated(
     return found
 
 
-@pytest.mark.parametrize(("method", "measured_s"), [("sdft", 5.2), ("sft", 2.1)])
+@pytest.mark.parametrize(
+    ("method", "measured_s"), [("sdft/small-model", 4.3), ("sft/small-model", 1.7)]
+)
 def test_a_step_takes_about_what_was_measured(method: str, measured_s: float) -> None:
-    assert estimated(config(method)).step_s == pytest.approx(measured_s, rel=0.2)
+    found = estimated(config(method, steps=36), lengths=TICKETS)
+    assert found.step_s == pytest.approx(measured_s, rel=0.2)
+
+
+def test_what_the_student_wrote_is_not_read_again_unless_in_parts() -> None:
+    whole, split = (
+        estimated(config("sdft/paper", batch_size=32, micro_batch_size=size)).by_part["student_s"]
+        for size in (0, 8)
+    )
+    assert whole < 0.7 * split
 
 
 @pytest.mark.parametrize(
     ("scoring", "measured_s"),
     [
-        (Scoring(32, read=69, judged=29), 4.5),
-        (Scoring(32, read=40, written=32), 6.0),
-        (PRIOR_PROBES["prior:kl"], 15.3),
+        (PRIOR_PROBES["prior:facts"], 9.3),
+        (PRIOR_PROBES["prior:instructions"], 5.5),
+        (PRIOR_PROBES["prior:kl"], 10.2),
     ],
 )
 def test_a_probe_takes_about_what_was_measured(scoring: Scoring, measured_s: float) -> None:
