@@ -36,6 +36,7 @@ from backend.settings import Settings
 from bench.items import Item, items_of_facts, write_task
 from bench.machine import machine_document, save
 from bench.plain import plain
+from bench.spread import median_and_spread
 
 TARGETS: Final = {"choices": 2.0, "written answers": None}
 METRICS: Final = {"choices": "acc", "written answers": "exact_match"}
@@ -105,7 +106,7 @@ def compared(model: LanguageModel, work: str, items: Sequence[Item], pairs: int)
 def result_of(work: str, timed: Sequence[tuple[Timed, Timed]], apart: float) -> dict[str, Any]:
     """The pairs as a document; missed by a ratio below the target, or by scores that differ."""
     ratios = [theirs.seconds / lab.seconds for lab, theirs in timed]
-    ratio, target = statistics.median(ratios), TARGETS[work]
+    (ratio, spread), target = median_and_spread(ratios), TARGETS[work]
     differing = sum(
         one != other
         for lab, theirs in timed
@@ -117,7 +118,7 @@ def result_of(work: str, timed: Sequence[tuple[Timed, Timed]], apart: float) -> 
         "lab_s": [lab.seconds for lab, _ in timed],
         "lm_eval_s": [theirs.seconds for _, theirs in timed],
         "ratio": ratio,
-        "spread": [min(ratios), max(ratios)],
+        "spread": spread,
         "target": target,
         "score": statistics.mean(score for lab, _ in timed for score, _ in lab.scored),
         "differing_items": differing,

@@ -17,6 +17,7 @@ from backend.training.packing import pack
 from backend.training.prefill import tree_of_batch
 from backend.training.trainer import Trainer
 from bench.engines import Work
+from bench.spread import median_and_spread
 
 # Rows of a product, and how often it is tried.
 _ROWS: Final = 512
@@ -31,11 +32,12 @@ def limit_of(
     parts = gflop_of(trainer, work, size)
     gflop = parts.products + parts.attention
     shares = [gflop / rate / step_s for rate, step_s in zip(rates, steps_s, strict=True)]
+    share, spread = median_and_spread(shares)
     return {
         "gflop": gflop,
         "gflops": list(rates),
-        "share": statistics.median(shares),
-        "spread": [min(shares), max(shares)],
+        "share": share,
+        "spread": spread,
     }
 
 

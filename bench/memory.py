@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from backend.config import DEFAULT_MODEL
 from backend.models.materialise import local_folder
 from backend.settings import Settings
 from bench.machine import machine_document, save
+from bench.spread import median_and_spread
 
 TARGET: Final = 0.40
 _PACKAGES: Final = ("torch", "transformers", "peft", "trl")
@@ -44,11 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for _ in range(options.pairs)
     ]
     ratios = [pair["lab"]["step_mib"] / pair["trl"]["step_mib"] for pair in pairs]
-    ratio, spread = statistics.median(ratios), [min(ratios), max(ratios)]
+    ratio, spread = median_and_spread(ratios)
     for engine in ("lab", "trl"):
-        steps = [pair[engine]["step_mib"] for pair in pairs]
-        print(f"{engine}: {statistics.median(steps):,.0f} MiB ({min(steps):,.0f} to "
-              f"{max(steps):,.0f}) over the loaded model")  # fmt: skip
+        taken, (low, high) = median_and_spread([pair[engine]["step_mib"] for pair in pairs])
+        print(f"{engine}: {taken:,.0f} MiB ({low:,.0f} to {high:,.0f}) over the loaded model")
     print(f"ratio {ratio:.2f} ({spread[0]:.2f} to {spread[1]:.2f}), target {TARGET}")
     result = {"work": work, "pairs": pairs, "ratio": ratio, "spread": spread, "target": TARGET,
               "machine": machine}  # fmt: skip

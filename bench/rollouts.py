@@ -37,6 +37,7 @@ from backend.training.trainer import Trainer
 from bench.engines import write_on
 from bench.machine import machine_document, save
 from bench.plain import plain
+from bench.spread import median_and_spread
 from bench.step import demonstrations
 
 TARGETS: Final = {"8 rows": 1.6, "16 rows": 2.0, "32 rows": 2.0, "8 rows, drafts": 3.0}
@@ -136,11 +137,11 @@ def _compared(
             theirs.append(other)
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
     name = f"{count} rows{', drafts' if drafted else ''}"
-    ratio = statistics.median(ratios)
+    ratio, (low, high) = median_and_spread(ratios)
     learned = f"; {right / (count * (pairs + 1)):.0%} are a demonstration" if drafted else ""
     print(
         f"{name}: {statistics.median(ours):.0f} against {statistics.median(theirs):.0f} tokens/s, "
-        f"ratio {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}), "
+        f"ratio {ratio:.2f} ({low:.2f} to {high:.2f}), "
         f"target {TARGETS[name]}{f', floor {FLOORS[name]}' if name in FLOORS else ''}{learned}",
         flush=True,
     )
@@ -149,7 +150,7 @@ def _compared(
         "lab_tokens_s": ours,
         "generate_tokens_s": theirs,
         "ratio": ratio,
-        "spread": [min(ratios), max(ratios)],
+        "spread": [low, high],
         "target": TARGETS[name],
         "right": right / (count * (pairs + 1)) if drafted else None,
         "missed": ratio < FLOORS.get(name, TARGETS[name]),

@@ -34,6 +34,7 @@ from backend.training.trainer import Trainer
 from bench.engines import Between, Work, lab_step, lab_trainer, trl_trainer
 from bench.limit import dimensions_of, limit_of, product_rate
 from bench.machine import machine_document, save
+from bench.spread import median_and_spread
 
 # By prompts, new tokens, rollouts of each prompt, and tokens of a system prompt that all share.
 TARGETS: Final = {(8, 28, 1, 0): 0.55, (32, 28, 1, 0): 0.50, (8, 64, 4, 300): 0.33}
@@ -170,13 +171,13 @@ def _result(
 ) -> dict[str, Any]:
     ratios = [ours / theirs for ours, theirs in zip(lab_s, trl_s, strict=True)]
     target = TARGETS.get(work)
-    ratio = statistics.median(ratios)
+    ratio, spread = median_and_spread(ratios)
     return {
         "work": dict(zip(_WORK, work, strict=True)),
         "lab_s": lab_s,
         "trl_s": trl_s,
         "ratio": ratio,
-        "spread": [min(ratios), max(ratios)],
+        "spread": spread,
         "target": target,
         "disagreement": apart,
         "missed": not agrees(apart) or (target is not None and ratio > target),

@@ -41,6 +41,7 @@ from backend.training.step import training_step
 from backend.training.tracing import base_answers, traces_of_step, watch
 from backend.training.trainer import Trainer
 from bench.machine import machine_document, save
+from bench.spread import median_and_spread
 from storage.claims import Claims
 
 TARGET: Final = 1.05
@@ -109,10 +110,11 @@ def _compared(name: str, work: Work, pairs: int) -> dict[str, Any]:
                 seconds[is_traced].append(took_s)
                 tracing += [traced_s] * is_traced
     ratios = [one / other for one, other in zip(seconds[True], seconds[False], strict=True)]
-    ratio, watching_s = statistics.median(ratios), _watching(work, pairs + 1)
+    ratio, (low, high) = median_and_spread(ratios)
+    watching_s = _watching(work, pairs + 1)
     print(
         f"{name}: {statistics.median(seconds[False]):.2f} s a step, ratio with traces {ratio:.3f} "
-        f"({min(ratios):.3f} to {max(ratios):.3f}), target {TARGET}; "
+        f"({low:.3f} to {high:.3f}), target {TARGET}; "
         f"traces {1000 * statistics.median(tracing):.0f} ms, "
         f"watching {len(work.watched)} rows {watching_s:.2f} s",
         flush=True,
@@ -124,7 +126,7 @@ def _compared(name: str, work: Work, pairs: int) -> dict[str, Any]:
         "tracing_s": tracing,
         "watching_s": watching_s,
         "ratio": ratio,
-        "spread": [min(ratios), max(ratios)],
+        "spread": [low, high],
         "target": TARGET,
         "missed": ratio > TARGET,
     }

@@ -36,7 +36,10 @@ _COUNTED: Final[Mapping[str, Callable[[Sequence[Any], Any], int]]] = {
 
 
 class CountedFlop(TorchDispatchMode):  # type: ignore[misc]
-    """Adds up what operations compute while it is entered."""
+    """Adds up what operations compute while it is entered.
+
+    (torch's FlopCounterMode hooks gradients of modules, which ``autograd.grad`` refuses.)
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +72,5 @@ def test_a_step_computes_what_the_formula_says(
             with CountedFlop() as mode:
                 training_step(trainer, work.rows, len(counted))
         counted.append(mode.total / 1e9)
-    print(expected, counted)
     assert counted[0] == pytest.approx(expected.products, rel=0.1)
     assert counted[0] - counted[1] == pytest.approx(expected.forward, rel=0.1)
